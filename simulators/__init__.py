@@ -1,0 +1,1 @@
+"""Deterministic machines and algorithms: bytes in, bytes out. No torch, no network."""

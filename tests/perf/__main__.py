@@ -1,0 +1,71 @@
+"""Measure speeds and write them to a JSON file: `make bench`.
+
+Every module `tests/perf/*_bench.py` has a function `bench()` that returns rows of: name, unit,
+median, n, and the baseline taken in the same run with its median and the ratio. Nothing here
+fails because a machine is slow; a person reads the ratios.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "numba", "torch", "webdataset", "transformers", "pyarrow")
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    model = "unknown"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def main() -> None:
+    """Run all benchmarks, or those named, and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="e.g. shards train; all by default")
+    parser.add_argument("--out", type=Path, default=Path("bench/bench.json"))
+    options = parser.parse_args()
+    here = Path(__file__).parent
+    known = sorted(path.stem.removesuffix("_bench") for path in here.glob("*_bench.py"))
+    unknown = set(options.names) - set(known)
+    if unknown:
+        parser.error(f"unknown benchmark {sorted(unknown)}; known: {', '.join(known)}")
+    report: dict[str, Any] = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "rows": [],
+    }
+    for name in options.names or known:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        rows = importlib.import_module(f"tests.perf.{name}_bench").bench()
+        assert rows, f"{name} measured nothing"
+        for row in rows:
+            report["rows"].append({"bench": name, **row})
+            ratio = f", {row['ratio']:.2f}x {row['baseline']}" if row.get("ratio") else ""
+            print(f"  {row['name']}: {row['median']:,.0f} {row['unit']}{ratio}", file=sys.stderr)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = options.out.with_suffix(".partial")
+    partial.write_text(json.dumps(report, indent=1) + "\n")
+    partial.replace(options.out)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()
