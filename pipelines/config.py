@@ -91,6 +91,8 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """Return `value` as type `hint`, or raise with the key's path."""
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         return _convert_union(value, typing.get_args(hint), where)
@@ -100,7 +102,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return tuple(_convert(item, inner, f"{where}[{i}]") for i, item in enumerate(items))
     if origin is dict and isinstance(value, dict):
         inner = typing.get_args(hint)[1]
-        pairs = cast("dict[Any, Any]", value)
+        pairs = cast("dict[object, Any]", value)
         return {str(k): _convert(v, inner, f"{where}.{k}") for k, v in pairs.items()}
     if origin is typing.Literal:
         choices = typing.get_args(hint)

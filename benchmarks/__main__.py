@@ -1,0 +1,277 @@
+"""`bgpt-bench`: the tasks, their baselines, predictions, scores and the leaderboard.
+
+Results go to stdout or to files, progress and errors to stderr. Exit codes: 0 done, 1 a check
+failed, 2 the user's mistake, in one line and without a traceback.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.answering import BaselineJob, answer_task, run_baseline
+from benchmarks.baselines.catalogue import baselines_of
+from benchmarks.config import BenchmarkConfig, read_config
+from benchmarks.entrant import baseline_entrant, trained_entrant
+from benchmarks.leaderboard import build
+from benchmarks.predictions import HEADER_NAME
+from benchmarks.report import Report, write_report, write_summary
+from benchmarks.samples import load_samples
+from benchmarks.scorer import score
+from benchmarks.submission import SubmissionError, read_predictions
+from benchmarks.tasks.registry import TASKS, find_task
+from pipelines.corpus import Corpus
+from pipelines.engine import EngineError, LocalEngine
+
+app = typer.Typer(
+    name="bgpt-bench",
+    help="Score byte models: what is predicted, what is written, and how sure the figures are.\n\n"
+    "Example: bgpt-bench baselines cpu-toy --corpus data/cpu-toy --out predictions/cpu-toy",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="A name that `tasks` shows.")]
+CorpusFolder = Annotated[Path, typer.Option("--corpus", help="The task's corpus, as built.")]
+Params = Annotated[
+    Path | None,
+    typer.Option("--params", help="A params.yaml with a section `benchmark`; else the defaults."),
+]
+Limit = Annotated[int | None, typer.Option(help="Test samples, instead of the configured.")]
+FreeLimit = Annotated[
+    int | None, typer.Option(help="Samples written free-running, instead of the configured.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+@app.command("tasks")
+def tasks_command(as_json: Json = False) -> None:
+    """List the tasks with what is given, what is scored and their baselines.
+
+    Example: bgpt-bench tasks --json
+    """
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    name: {
+                        **dataclasses.asdict(task.spec),
+                        "baselines": list(baselines_of(name)),
+                    }
+                    for name, task in TASKS.items()
+                },
+                indent=1,
+            )
+        )
+        return
+    for name, task in TASKS.items():
+        print(f"{name} (version {task.spec.version}, corpus {task.spec.corpus})")
+        print(f"  given:     {task.spec.given}")
+        print(f"  scored:    {task.spec.scored}")
+        print(f"  metrics:   {', '.join(task.spec.metrics)}")
+        print(f"  baselines: {', '.join(baselines_of(name))}")
+
+
+@app.command("baselines")
+def baselines_command(
+    task: TaskName,
+    corpus: CorpusFolder,
+    out: Annotated[Path, typer.Option("--out", help="Gets a predictions folder a baseline.")],
+    params: Params = None,
+    limit: Limit = None,
+    free_running_limit: FreeLimit = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    ] = None,
+) -> None:
+    """Fit every baseline of a task and let it answer.
+
+    Example: bgpt-bench baselines cpu-toy --corpus data/cpu-toy --out predictions/cpu-toy
+    """
+    config = _config(params, limit, free_running_limit)
+    find_task(task)
+    Corpus.open(corpus)
+    # The n-gram takes longest, so it starts first.
+    names = sorted(baselines_of(task), key=lambda name: name != "ngram")
+    jobs = [
+        BaselineJob(task=task, baseline=name, corpus=corpus, out=out / name, config=config)
+        for name in names
+    ]
+    engine = LocalEngine((os.cpu_count() or 1) if workers is None else workers)
+    with _progress(f"{task} baselines") as progress:
+        for done, name in enumerate(engine.run(run_baseline, jobs), start=1):
+            progress(done, len(jobs))
+            print(out / name)
+
+
+@app.command("predict")
+def predict_command(
+    task: TaskName,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Folder of a model or run, or a baseline's name.")
+    ],
+    corpus: CorpusFolder,
+    out: Annotated[Path, typer.Option("--out", help="The predictions folder to write.")],
+    params: Params = None,
+    limit: Limit = None,
+    free_running_limit: FreeLimit = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name in the table; the run's name by default.")
+    ] = None,
+) -> None:
+    """Let one model answer a task's test samples.
+
+    Example: bgpt-bench predict cpu-toy runs/cpu-toy --corpus data/cpu-toy --out predictions/mine
+    """
+    config = _config(params, limit, free_running_limit)
+    found = find_task(task)
+    opened = Corpus.open(corpus)
+    is_baseline = model in baselines_of(task) and not Path(model).is_dir()
+    with _progress(f"{task} {Path(model).name}") as progress:
+        answer_task(
+            found,
+            opened,
+            lambda: (
+                baseline_entrant(
+                    found, model, lambda: load_samples(opened, "train"), config.ngram.max_order
+                )
+                if is_baseline
+                else trained_entrant(found, Path(model), name)
+            ),
+            out,
+            config,
+            progress,
+        )
+    print(out)
+
+
+@app.command("score")
+def score_command(
+    predictions: Annotated[
+        list[Path],
+        typer.Argument(metavar="PRED...", help="Predictions folders, or folders of such."),
+    ],
+    corpus: CorpusFolder,
+    out: Annotated[Path, typer.Option("--out", help="Gets a report a submission, and a summary.")],
+    params: Params = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Score predictions against the corpus they answer; exit code 1 if any of them is refused.
+
+    Example: bgpt-bench score predictions/cpu-toy --corpus data/cpu-toy --out reports/cpu-toy
+    """
+    config = _config(params, limit, None)
+    samples = load_samples(Corpus.open(corpus), "test", config.test_samples)
+    reports: list[Report] = []
+    refused = False
+    for folder in _predictions_folders(predictions):
+        try:
+            read = read_predictions(folder)
+            reports.append(score(find_task(read.header.task.name), samples, read, config))
+        except SubmissionError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            refused = True
+            continue
+        write_report(out, reports[-1])
+    if reports:
+        write_summary(out)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(report) for report in reports], indent=1))
+    else:
+        for report in reports:
+            print(_lines(report))
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command("leaderboard")
+def leaderboard_command(
+    reports: Annotated[Path, typer.Argument(metavar="REPORTS", help="Folder of reports.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page.")],
+    runs: Annotated[
+        Path | None, typer.Option("--runs", help="Folder of training runs, for the curves.")
+    ] = None,
+) -> None:
+    """Write the leaderboard, one self-contained HTML page.
+
+    Example: bgpt-bench leaderboard reports --runs runs --out docs/results
+    """
+    build(reports, runs, out)
+    print(out / "index.html")
+
+
+def _config(
+    params: Path | None, limit: int | None, free_running_limit: int | None
+) -> BenchmarkConfig:
+    """Return the configuration with what the command line says instead."""
+    config = read_config(params)
+    if limit is not None:
+        config = dataclasses.replace(config, test_samples=limit)
+    if free_running_limit is not None:
+        config = dataclasses.replace(config, free_running_samples=free_running_limit)
+    return config
+
+
+def _predictions_folders(given: list[Path]) -> list[Path]:
+    """Return every predictions folder that is named or lies in a named folder."""
+    found: list[Path] = []
+    for folder in given:
+        inner = sorted(path.parent for path in folder.glob(f"*/{HEADER_NAME}"))
+        found += [folder] if (folder / HEADER_NAME).exists() or not inner else inner
+    return found
+
+
+def _lines(report: Report) -> str:
+    """Return a report for people: one line a metric."""
+    lines = [f"{report.task.name}: {report.submission.name}"]
+    for name, metric in report.metrics.items():
+        if metric.value is None:
+            shown = "n/a"
+        else:
+            error = "" if metric.stderr is None else f" ± {metric.stderr:.4f}"
+            shown = f"{metric.value:.4f}{error} {metric.unit}, n = {metric.n}"
+        lines.append(f"  {name:46} {shown}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress(title: str) -> Generator[Callable[[int, int], None]]:
+    """Show a bar on stderr; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    """Run the command line; every user's mistake is one line and exit code 2."""
+    usage_error = typer.BadParameter.__mro__[2]  # click's base class, wherever typer keeps click
+    try:
+        sys.exit(app(standalone_mode=False))
+    except usage_error as error:
+        format_message: Callable[[], str] = error.format_message  # pyright: ignore[reportAttributeAccessIssue]
+        if message := format_message():
+            print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError, EngineError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("error: interrupted; run the same command again", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Everything the leaderboard shows, read once and checked: reports, published figures, runs.
+
+Input is hostile until read here: wrong types, NaN, duplicates and results on different test sets
+are errors that name the file. It computes nothing and draws nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.leaderboard.columns import TASKS
+from benchmarks.leaderboard.runs import Run, read_runs
+from benchmarks.leaderboard.strict_json import (
+    JsonObject,
+    LeaderboardError,
+    as_object,
+    items,
+    load_text,
+    member,
+    optional_count,
+    optional_number,
+    parse_object,
+    text,
+)
+
+SCHEMA_VERSION = 1
+Kind = Literal["model", "baseline", "reported"]
+_KINDS: dict[str, Kind] = {"model": "model", "baseline": "baseline", "reported": "reported"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A value, its standard error and how many samples it is a mean of; None is "n/a"."""
+
+    value: float | None
+    stderr: float | None
+    n: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstructionScore:
+    """Accuracy on the states after one instruction."""
+
+    name: str
+    n: int
+    state_accuracy: float | None
+    byte_accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One submission's results on one task."""
+
+    task: str
+    name: str
+    kind: Kind
+    description: str
+    parameters: int | None
+    train_samples: int | None
+    metrics: Mapping[str, Metric]
+    by_instruction: tuple[InstructionScore, ...]
+    task_version: str
+    corpus: str
+    config_sha256: str
+    test_sha256: str
+    samples: int | None
+    environment: Mapping[str, object]
+    wall_seconds: float | None
+    raw: JsonObject
+    """The report as it was read."""
+
+    def value(self, metric: str) -> float | None:
+        """Return the value of `metric`, None where it is not defined."""
+        found = self.metrics.get(metric)
+        return None if found is None else found.value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A figure that somebody else published; percentages are kept as fractions."""
+
+    task: str
+    name: str
+    metric: str
+    value: float
+    source: str
+    note: str
+    raw: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Board:
+    """All that one page shows, in a fixed order."""
+
+    entries: tuple[Entry, ...]
+    figures: tuple[Figure, ...]
+    runs: tuple[Run, ...]
+
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks to show: the known ones in their order, then others by name."""
+        found = {entry.task for entry in self.entries} | {figure.task for figure in self.figures}
+        return (*TASKS, *sorted(found - set(TASKS)))
+
+
+def read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None) -> Board:
+    """Read every report below `reports_dir`, every run below `runs_dir` and the published figures.
+
+    A `runs_dir` that does not exist holds no runs.
+
+    Raises:
+        LeaderboardError: a missing folder, an unreadable file, two reports for one entry, or
+            reports of one task that were scored on different test sets.
+    """
+    if not reports_dir.is_dir():
+        raise LeaderboardError(
+            f'{reports_dir}: no such folder of reports; write some with "bgpt-bench score"'
+        )
+    entries: dict[tuple[str, str], tuple[Path, Entry]] = {}
+    for path in sorted(reports_dir.rglob("*.json")):
+        loaded = parse_object(load_text(path), str(path))
+        if "submission" not in loaded or "metrics" not in loaded:
+            continue  # Another file that lies beside the reports, such as a list of hashes.
+        entry = _read_entry(loaded, str(path))
+        key = (entry.task, entry.name)
+        if key in entries:
+            raise LeaderboardError(
+                f"{path}: a second report for {entry.name!r} on {entry.task!r}; the first is "
+                f"{entries[key][0]}. Keep one of them."
+            )
+        entries[key] = (path, entry)
+    _check_one_test_set(list(entries.values()))
+    return Board(
+        entries=tuple(entries[key][1] for key in sorted(entries)),
+        figures=() if published is None else _read_figures(published),
+        runs=() if runs_dir is None else read_runs(runs_dir),
+    )
+
+
+def _read_entry(report: JsonObject, where: str) -> Entry:
+    """Check one report's fields."""
+    version = report.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise LeaderboardError(
+            f"{where}: schema_version is {version!r}, this leaderboard reads {SCHEMA_VERSION}; "
+            'score it again with "bgpt-bench score"'
+        )
+    task = member(report, "task", where)
+    corpus = member(report, "corpus", where)
+    submission = member(report, "submission", where)
+    kind = text(submission, "kind", where)
+    if kind not in _KINDS:
+        raise LeaderboardError(f"{where}: kind: {kind!r} is not one of {', '.join(_KINDS)}")
+    metrics: dict[str, Metric] = {}
+    for name, value in member(report, "metrics", where).items():
+        metrics[name] = _read_metric(as_object(value, f"{where}: {name}"), f"{where}: {name}")
+    environment = report.get("environment")
+    return Entry(
+        task=text(task, "name", where),
+        name=text(submission, "name", where),
+        kind=_KINDS[kind],
+        description=text(submission, "description", where, default=""),
+        parameters=optional_count(submission, "parameters", where),
+        train_samples=optional_count(submission, "train_samples", where),
+        metrics=metrics,
+        by_instruction=tuple(
+            _read_instruction(as_object(item, where), f"{where}: by_instruction")
+            for item in items(report, "by_instruction", where)
+        ),
+        task_version=str(task.get("version", "")),
+        corpus=text(corpus, "name", where, default=""),
+        config_sha256=text(corpus, "config_sha256", where, default=""),
+        test_sha256=text(corpus, "test_sha256", where, default=""),
+        samples=optional_count(corpus, "samples", where),
+        environment={} if environment is None else as_object(environment, f"{where}: environment"),
+        wall_seconds=optional_number(report, "wall_seconds", where),
+        raw=report,
+    )
+
+
+def _read_metric(found: JsonObject, where: str) -> Metric:
+    """Check one metric."""
+    stderr = optional_number(found, "stderr", where)
+    if stderr is not None and stderr < 0:
+        raise LeaderboardError(f"{where}: stderr: {stderr} is below zero")
+    return Metric(
+        value=optional_number(found, "value", where),
+        stderr=stderr,
+        n=optional_count(found, "n", where),
+    )
+
+
+def _read_instruction(found: JsonObject, where: str) -> InstructionScore:
+    """Check one row of the accuracy by instruction."""
+    return InstructionScore(
+        name=text(found, "name", where),
+        n=optional_count(found, "n", where) or 0,
+        state_accuracy=optional_number(found, "teacher_forced_state_accuracy", where),
+        byte_accuracy=optional_number(found, "teacher_forced_byte_accuracy", where),
+    )
+
+
+def _check_one_test_set(entries: list[tuple[Path, Entry]]) -> None:
+    """Refuse a task of which two reports cannot be compared."""
+    first: dict[str, tuple[Path, Entry]] = {}
+    for path, entry in entries:
+        first_path, other = first.setdefault(entry.task, (path, entry))
+        for what, mine, theirs in (
+            ("task version", entry.task_version, other.task_version),
+            ("test set", entry.test_sha256, other.test_sha256),
+        ):
+            if mine != theirs:
+                raise LeaderboardError(
+                    f"{path}: {what} {mine[:12]!r} of {entry.task!r}, but {first_path} has "
+                    f"{theirs[:12]!r}: they cannot stand in one table. Score one of them again."
+                )
+
+
+def _read_figures(path: Path) -> tuple[Figure, ...]:
+    """Read a list of published figures."""
+    where = str(path)
+    figures: list[Figure] = []
+    for item in items(parse_object(load_text(path), where), "entries", where):
+        found = as_object(item, where)
+        value = optional_number(found, "value", where)
+        if value is None:
+            raise LeaderboardError(f"{where}: value: a published figure needs one")
+        percent = text(found, "unit", where, default="") in {"%", "percent"}
+        figures.append(
+            Figure(
+                task=text(found, "task", where),
+                name=text(found, "name", where),
+                metric=text(found, "metric", where),
+                value=value / 100 if percent else value,
+                source=text(found, "source", where, default=""),
+                note=text(found, "note", where, default=""),
+                raw=found,
+            )
+        )
+    return tuple(sorted(figures, key=lambda figure: (figure.task, figure.name, figure.metric)))
+
+
+def merged(board: Board) -> dict[str, object]:
+    """Return everything the page shows as one JSON value, in the board's order."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "reports": [dict(entry.raw) for entry in board.entries],
+        "published": [dict(figure.raw) for figure in board.figures],
+        "runs": [
+            {
+                "name": run.name,
+                "task": run.task,
+                "points": [
+                    {
+                        "step": point.step,
+                        "samples": point.samples,
+                        "bits_per_byte": point.bits_per_byte,
+                        "byte_accuracy": point.byte_accuracy,
+                        "n": point.n,
+                    }
+                    for point in run.points
+                ],
+            }
+            for run in board.runs
+        ],
+    }

@@ -1,0 +1,125 @@
+"""A report: what one submission reached on one task, as a JSON file, and the summary of many.
+
+The forms are fixed in docs/benchmark.md; the leaderboard and strangers read them. Nothing is
+computed here.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.leaderboard.strict_json import parse_object
+from pipelines.shards import write_atomically
+
+SCHEMA_VERSION = 1
+SUMMARY_NAME = "summary.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRef:
+    """Which task, in which version of its rules."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusRef:
+    """Exactly which samples were scored."""
+
+    name: str
+    config_sha256: str
+    test_sha256: str
+    """Hash of the test shards' hashes and the number of samples taken, see `SampleSet.sha256`."""
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SubmissionRef:
+    """Who answered."""
+
+    name: str
+    kind: Literal["model", "baseline"]
+    description: str
+    parameters: int | None
+    train_samples: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricValue:
+    """One metric; `value` is `None` where the submission cannot be measured so ("n/a")."""
+
+    value: float | None
+    stderr: float | None
+    """By bootstrap over groups; `None` where there are fewer than two."""
+    n: int
+    """Samples that count."""
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstructionValue:
+    """Teacher-forced accuracy on the states that show one instruction's effect."""
+
+    name: str
+    n: int
+    """States."""
+    teacher_forced_state_accuracy: float
+    teacher_forced_byte_accuracy: float
+    stderr: float | None
+    """Of the state accuracy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The content of one report file."""
+
+    schema_version: int
+    task: TaskRef
+    corpus: CorpusRef
+    submission: SubmissionRef
+    metrics: Mapping[str, MetricValue]
+    by_instruction: Sequence[InstructionValue] | None
+    environment: Mapping[str, str]
+    """Where the predictions were made."""
+    wall_seconds: float
+    """What making the predictions took."""
+
+
+def report_json(report: Report) -> str:
+    """Return a report as JSON text; the same report gives the same text."""
+    content = dataclasses.asdict(report)
+    content["environment"] = dict(sorted(report.environment.items()))
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Write a report into `folder` as TASK.SUBMISSION.json and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{report.task.name}.{report.submission.name}.json"
+    write_atomically(path, report_json(report).encode())
+    return path
+
+
+def write_summary(folder: Path) -> Path:
+    """Write `summary.json`, all of the folder's reports as {task: {submission: {metric: value}}}.
+
+    That is the form of `dvc metrics show`; a metric without a value is left out.
+    """
+    summary: dict[str, dict[str, dict[str, float]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name != SUMMARY_NAME:
+            loaded: Any = parse_object(path.read_text(encoding="utf-8"), str(path))
+            values = {
+                name: metric["value"]
+                for name, metric in loaded["metrics"].items()
+                if metric["value"] is not None and math.isfinite(metric["value"])
+            }
+            summary.setdefault(loaded["task"]["name"], {})[loaded["submission"]["name"]] = values
+    path = folder / SUMMARY_NAME
+    write_atomically(path, (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
+    return path

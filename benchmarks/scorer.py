@@ -1,0 +1,92 @@
+"""The scorer: predictions and a task's samples in, a report out. No files, no model, no torch.
+
+The same predictions give the same report, to the last digit, in whatever order their rows stand.
+"""
+
+from benchmarks.bootstrap import Bootstrap
+from benchmarks.config import BenchmarkConfig
+from benchmarks.metrics import (
+    UNITS,
+    Ratio,
+    forced_accuracy,
+    forced_bits_per_byte,
+    shuffled_bits_per_byte,
+    shuffled_cost,
+    written_accuracy,
+)
+from benchmarks.predictions import Predictions
+from benchmarks.report import (
+    SCHEMA_VERSION,
+    CorpusRef,
+    InstructionValue,
+    MetricValue,
+    Report,
+    TaskRef,
+)
+from benchmarks.submission import match
+from benchmarks.task import BreakdownRow, SampleSet, Task, prepare
+
+
+def score(
+    task: Task, samples: SampleSet, predictions: Predictions, config: BenchmarkConfig
+) -> Report:
+    """Score predictions on the test samples that they answer.
+
+    Raises:
+        SubmissionError: they are not answers to exactly these samples, see `submission.match`.
+        TaskError: the samples are not of the task's form.
+    """
+    items = prepare(task, samples)
+    answers = match(predictions, task.spec, samples, items)
+    targets = [item.continuation.target for item in items]
+    measured: dict[str, Ratio | None] = {
+        "teacher_forced_bits_per_byte": forced_bits_per_byte(answers, targets),
+        "teacher_forced_bits_per_byte_shuffled_source": shuffled_bits_per_byte(answers, targets),
+        "shuffled_source_cost": shuffled_cost(answers, targets),
+        "teacher_forced_byte_accuracy": forced_accuracy(answers, targets, 1),
+        "free_running_byte_accuracy": written_accuracy(answers, targets, 1),
+        **task.own_metrics(items, answers),
+    }
+    bootstrap = Bootstrap(samples.groups, resamples=config.bootstrap_resamples, seed=config.seed)
+    rows = task.breakdown(items, answers)
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        task=TaskRef(name=task.spec.name, version=task.spec.version),
+        corpus=corpus_ref(samples),
+        submission=predictions.header.submission,
+        metrics={name: _value(name, measured.get(name), bootstrap) for name in task.spec.metrics},
+        by_instruction=None if rows is None else [_instruction(row, bootstrap) for row in rows],
+        environment=predictions.header.environment,
+        wall_seconds=predictions.header.wall_seconds,
+    )
+
+
+def corpus_ref(samples: SampleSet) -> CorpusRef:
+    """Return what names these samples in predictions and reports."""
+    return CorpusRef(
+        name=samples.corpus,
+        config_sha256=samples.config_sha256,
+        test_sha256=samples.sha256,
+        samples=len(samples),
+    )
+
+
+def _value(name: str, measured: Ratio | None, bootstrap: Bootstrap) -> MetricValue:
+    if measured is None or measured.value is None:
+        return MetricValue(value=None, stderr=None, n=0, unit=UNITS[name])
+    return MetricValue(
+        value=measured.value,
+        stderr=bootstrap.stderr(measured),
+        n=len(measured),
+        unit=UNITS[name],
+    )
+
+
+def _instruction(row: BreakdownRow, bootstrap: Bootstrap) -> InstructionValue:
+    return InstructionValue(
+        name=row.name,
+        n=row.events,
+        teacher_forced_state_accuracy=row.state_accuracy.value or 0.0,
+        teacher_forced_byte_accuracy=row.byte_accuracy.value or 0.0,
+        stderr=bootstrap.stderr(row.state_accuracy),
+    )

@@ -1,0 +1,134 @@
+"""`abc-to-midi` and `midi-to-abc`: one whole file is given, the other is scored.
+
+Beside the likelihood of the true target stands the control: the same target after another tune's
+source. Who pays nothing for the wrong source does not read it. A written MIDI file is also compared
+by its notes; a file that the strict reader refuses has none right.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from benchmarks.metrics import Answer, Ratio, ratio, written_exactly
+from benchmarks.task import BreakdownRow, Item, TaskError, TaskSpec
+from bgpt.protocol import Continuation, Prompt
+from pipelines.sample import Segment
+from simulators.music.midi import MidiError, read_score
+
+NoteCounts = Counter[tuple[int, int, Fraction, Fraction]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionTask:
+    """From one file of a pair to the other."""
+
+    spec: TaskSpec
+    source: str
+    """Extension of the file that is given."""
+    target: str
+    """Extension of the file that is scored."""
+
+    def request(self, files: tuple[Segment, ...], prompt_bytes: int) -> Continuation:
+        """Give the whole source, score the whole target."""
+        by_extension = {segment.extension: segment for segment in files}
+        if {self.source, self.target} != by_extension.keys() or prompt_bytes:
+            raise TaskError(
+                f"{self.spec.name} needs pairs of {self.source} and {self.target}, found "
+                f"{' + '.join(by_extension) or 'nothing'}; meant for corpus {self.spec.corpus}"
+            )
+        target = by_extension[self.target].data
+        if not target:
+            raise TaskError(f"{self.spec.name}: an empty {self.target} file cannot be scored")
+        prompt = Prompt(source=by_extension[self.source], extension=self.target, given=b"")
+        return Continuation(prompt=prompt, target=target)
+
+    def own_metrics(self, items: Sequence[Item], answers: Sequence[Answer]) -> Mapping[str, Ratio]:
+        """Measure exact files and, for MIDI, notes."""
+        targets = [item.continuation.target for item in items]
+        measured = {"free_running_file_accuracy": written_exactly(answers, targets)}
+        if self.target == "mid":
+            measured["free_running_note_f1"] = note_f1(answers, targets)
+        return {name: found for name, found in measured.items() if found is not None}
+
+    def breakdown(
+        self,
+        items: Sequence[Item],  # noqa: ARG002
+        answers: Sequence[Answer],  # noqa: ARG002
+    ) -> list[BreakdownRow] | None:
+        """Return `None`: files have no kinds of events that both sides share."""
+        return None
+
+
+def note_f1(answers: Sequence[Answer], targets: Sequence[bytes]) -> Ratio | None:
+    """Return the mean over files of the F1 between written and true notes.
+
+    A note is (channel, pitch, start, length), both in quarter notes, exactly; notes are compared as
+    multisets. No two notes are matched that differ at all. An unreadable file scores 0.
+    """
+    parts: list[tuple[int, float, float]] = []
+    for i, (answer, target) in enumerate(zip(answers, targets, strict=True)):
+        if answer.free_running is None:
+            continue
+        true = _notes(target)
+        if true is None:
+            raise TaskError(f"sample {i}: the true target is not a readable MIDI file")
+        parts.append((i, _f1(_notes(answer.free_running), true), 1.0))
+    return ratio(parts)
+
+
+def _notes(data: bytes) -> NoteCounts | None:
+    """Return a file's notes, `None` of a file that the strict reader refuses."""
+    try:
+        score = read_score(data)
+    except MidiError:
+        return None
+    quarter = score.ticks_per_quarter
+    return Counter(
+        (
+            note.channel,
+            note.pitch,
+            Fraction(note.start_tick, quarter),
+            Fraction(note.duration_ticks, quarter),
+        )
+        for note in score.notes
+    )
+
+
+def _f1(written: NoteCounts | None, true: NoteCounts) -> float:
+    if written is None:
+        return 0.0
+    both = written.total() + true.total()
+    return 2 * (written & true).total() / both if both else 1.0
+
+
+CONVERSIONS: Final = tuple(
+    ConversionTask(
+        source=source,
+        target=target,
+        spec=TaskSpec(
+            name=name,
+            version=1,
+            corpus="abc-midi",
+            given=given,
+            scored=scored,
+            metrics=(
+                "teacher_forced_bits_per_byte",
+                "teacher_forced_bits_per_byte_shuffled_source",
+                "shuffled_source_cost",
+                "teacher_forced_byte_accuracy",
+                "free_running_byte_accuracy",
+                "free_running_file_accuracy",
+                *(("free_running_note_f1",) if target == "mid" else ()),
+            ),
+            shuffled_source=True,
+            written_limit=limit,
+        ),
+    )
+    for name, source, target, given, scored, limit in (
+        # abc2midi unfolds repeats and chord symbols: the largest factor seen is 20.
+        ("abc-to-midi", "abc", "mid", "a tune in ABC", "its MIDI file", (24, 1024)),
+        ("midi-to-abc", "mid", "abc", "a MIDI file", "its tune in ABC", (1, 256)),
+    )
+)

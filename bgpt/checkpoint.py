@@ -1,0 +1,183 @@
+"""Models and training state on disk: a folder with safetensors and JSON, written atomically.
+
+`config.json` says what the weights are weights of; loading checks names, shapes, dtypes and that
+every weight is finite before a model is made of them. No pickle, ever.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bgpt.config import ModelConfig
+from bgpt.model import Bgpt
+from pipelines.config import ConfigError, parse
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+SCHEMA_VERSION = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, broken, or of another configuration."""
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes `path` at the end, all at once, or not at all.
+
+    A folder already at `path` is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    old = path.with_name(f".{path.name}.old")
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        _sync(part)
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def save_model(
+    path: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write `model` as folder `path`; `provenance` (JSON values) is kept beside it."""
+    with atomic_folder(path) as folder:
+        write_model(folder, model, provenance)
+
+
+def write_model(
+    folder: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model's two files into an existing folder; see `atomic_folder`."""
+    declared = {
+        "schema_version": SCHEMA_VERSION,
+        "model": dataclasses.asdict(model.config),
+        "num_parameters": model.num_parameters(),
+        "provenance": dict(provenance or {}),
+    }
+    text = json.dumps(declared, indent=2, allow_nan=False) + "\n"
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    save_tensors(folder / WEIGHTS_FILE, model.state_dict())
+
+
+def load_model(path: Path, expected: ModelConfig | None = None) -> Bgpt:
+    """Read the model in folder `path`, in evaluation mode.
+
+    Raises:
+        CheckpointError: not a model, broken, or not of configuration `expected`.
+    """
+    config, _ = read_config(path)
+    if expected is not None and config != expected:
+        raise CheckpointError(
+            f"{path}: a checkpoint of another configuration: {_difference(config, expected)}. "
+            "Train into another folder, or delete this one."
+        )
+    model = Bgpt(config)
+    load_tensors(path / WEIGHTS_FILE, model.state_dict())
+    return model.eval()
+
+
+def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """Return the configuration and the provenance of the model in folder `path`.
+
+    Raises:
+        CheckpointError: `config.json` is missing or is not one of ours.
+    """
+    file = path / CONFIG_FILE
+    try:
+        declared: Any = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: not a model: {CONFIG_FILE} cannot be read ({error.strerror}); "
+            'a model is the folder that "bgpt train" writes'
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(f"{file}: not valid JSON: {error}") from error
+    if not isinstance(declared, dict) or declared.get("schema_version") != SCHEMA_VERSION:
+        raise CheckpointError(f"{file}: not a model of schema version {SCHEMA_VERSION}")
+    values, provenance = declared.get("model"), declared.get("provenance")
+    if not isinstance(values, dict) or not isinstance(provenance, dict):
+        raise CheckpointError(f"{file}: keys 'model' and 'provenance' must be objects")
+    try:
+        return parse(ModelConfig, values, "model"), provenance
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+
+
+def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors by name; they may live on any device."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
+
+
+def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:
+    """Fill the tensors of `into` from `file`, which must hold exactly those.
+
+    Raises:
+        CheckpointError: missing, broken, other names, shapes or dtypes, or a value not finite.
+    """
+    found = read_tensors(file)
+    if found.keys() != into.keys():
+        odd = sorted(found.keys() ^ into.keys())
+        raise CheckpointError(
+            f"{file}: holds other tensors than the configuration declares: "
+            f"{len(odd)} names differ, the first is {odd[0]!r}"
+        )
+    for name, tensor in found.items():
+        if tensor.shape != into[name].shape or tensor.dtype != into[name].dtype:
+            raise CheckpointError(
+                f"{file}: {name} is {tensor.dtype} {list(tensor.shape)}, "
+                f"expected {into[name].dtype} {list(into[name].shape)}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{file}: {name} holds values that are not finite")
+    with torch.no_grad():
+        for name, tensor in found.items():
+            into[name].copy_(tensor)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Return all tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: missing or broken.
+    """
+    try:
+        return load_file(file)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file}: no such file") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: not a readable safetensors file: {error}") from error
+
+
+def _difference(found: ModelConfig, expected: ModelConfig) -> str:
+    a, b = dataclasses.asdict(found), dataclasses.asdict(expected)
+    odd = [f"{name} {a[name]!r}, expected {b[name]!r}" for name in a if a[name] != b[name]]
+    return "; ".join(odd)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

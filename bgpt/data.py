@@ -1,0 +1,196 @@
+"""Which samples stand in which batch: a pure function of (configuration, batch number).
+
+The stream of samples is endless: position p is sample `Permutation(n, seed, "epoch", p // n)` of
+p mod n. Windows of `window_batches` batches are cut from it, each is sorted by length so that a
+batch holds samples of like length and little padding, and the order of its batches is permuted
+again. So all the state that a resumed run needs is the number of its next batch, and any rank or
+worker can compute any batch. A conversion's direction is drawn the same way, from (seed, position).
+
+It reads samples through `Samples` and makes no tensors but through `bgpt.patching`. Nothing is
+truncated: a sample that is too long for the model is refused by key, before training starts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bgpt.config import PATCH_SIZE
+from bgpt.patching import LossRegion, PatchBatch, TooLong, collate, layout, num_patches
+from bgpt.permutation import Permutation, hashed
+from pipelines.sample import Segment
+from simulators.suggest import unknown_name
+
+DIRECTIONS: Mapping[str, tuple[str, str]] = {
+    "abc-to-midi": ("abc", "mid"),
+    "midi-to-abc": ("mid", "abc"),
+}
+"""Direction of a conversion -> extensions of its source and its target."""
+
+
+class Samples(Protocol):
+    """One side of a corpus; `pipelines.corpus.SampleReader` is one."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def read(self, index: int, /) -> tuple[bytes, ...]:
+        """Return the segments of sample `index`, in the order of the corpus' extensions."""
+        ...
+
+    def key(self, index: int, /) -> str:
+        """Return the key of sample `index`."""
+        ...
+
+    def column(self, name: str, /) -> Sequence[Any]:
+        """Return one column of the index; `size_EXT` is the bytes of every sample's segment."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSample:
+    """One sample as it enters a batch."""
+
+    key: str
+    segments: tuple[Segment, ...]
+    """The file; or source, then target."""
+    scored_from: int
+    """Leading bytes of the last segment that are given."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Return the true bytes of all segments."""
+        return sum(len(segment.data) for segment in self.segments)
+
+
+@final
+class SampleView:
+    """Samples of one side as files to continue or as pairs to convert.
+
+    Raises:
+        ValueError: `directions` does not fit the corpus, or a weight is not positive.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        *,
+        extensions: Sequence[str],
+        prompt_bytes: int,
+        directions: Mapping[str, float],
+    ) -> None:
+        for name, weight in directions.items():
+            if name not in DIRECTIONS:
+                raise ValueError(unknown_name("direction", name, DIRECTIONS))
+            if sorted(DIRECTIONS[name]) != sorted(extensions):
+                raise ValueError(
+                    f"direction '{name}' does not fit a corpus of .{', .'.join(extensions)} files"
+                )
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"the weight of direction '{name}' must be above 0, not {weight}")
+        if len(extensions) == 2 and not directions:
+            raise ValueError(
+                f"a corpus of pairs needs directions, such as {{{next(iter(DIRECTIONS))}: 1}}"
+            )
+        self.samples = samples
+        self.directions = tuple(directions)
+        self._extensions = tuple(extensions)
+        self._prompt_bytes = prompt_bytes
+        shares = np.cumsum([directions[name] for name in self.directions])
+        self._shares: NDArray[np.float64] = shares / shares[-1] if len(shares) else shares
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples)
+
+    def sample(self, index: int, direction: str | None) -> TrainingSample:
+        """Return sample `index`, turned the way `direction` says (None: a single file)."""
+        parts = self.samples.read(index)
+        by_extension = dict(zip(self._extensions, parts, strict=True))
+        order = self._extensions if direction is None else DIRECTIONS[direction]
+        return TrainingSample(
+            key=self.samples.key(index),
+            segments=tuple(Segment(extension=e, data=by_extension[e]) for e in order),
+            scored_from=self._prompt_bytes if direction is None else 0,
+        )
+
+    def drawn_directions(self, positions: NDArray[np.int64], seed: int) -> list[str | None]:
+        """Return the direction of each stream position: a weighted draw from (seed, position)."""
+        if not self.directions:
+            return [None] * len(positions)
+        uniform = (hashed(positions, seed, "direction") >> np.uint64(11)) / float(1 << 53)
+        chosen = np.searchsorted(self._shares, uniform, side="right")
+        return [self.directions[i] for i in chosen.tolist()]
+
+    def check_lengths(self, max_patches: int) -> None:
+        """Raise `TooLong`, naming the sample, if one does not fit `max_patches` patches."""
+        sizes = [np.asarray(self.samples.column(f"size_{e}")) for e in self._extensions]
+        lengths = 1 + sum(1 + -(-size // PATCH_SIZE) for size in sizes)
+        too_long = np.flatnonzero(lengths > max_patches).tolist()
+        if too_long:
+            raise TooLong(
+                f"{len(too_long)} samples take more than the {max_patches} patches that the model "
+                f"reads; the first, {self.samples.key(too_long[0])}, takes "
+                f"{np.asarray(lengths)[too_long[0]]}; raise model.max_patches"
+            )
+
+
+@final
+class BatchStream:
+    """The endless, seekable sequence of training batches."""
+
+    def __init__(
+        self, view: SampleView, *, batch_size: int, window_batches: int, seed: int
+    ) -> None:
+        if len(view) < 1:
+            raise ValueError("there is no sample to train on")
+        self._view = view
+        self._batch_size = batch_size
+        self._window_batches = window_batches
+        self._seed = seed
+        self._window: tuple[int, list[list[TrainingSample]]] = (-1, [])
+
+    def batch(self, number: int) -> list[TrainingSample]:
+        """Return the samples of batch `number` (from 0); it depends on nothing called before."""
+        window, slot = divmod(number, self._window_batches)
+        if self._window[0] != window:
+            self._window = (window, self._make_window(window))
+        return self._window[1][slot]
+
+    def positions(self, window: int) -> NDArray[np.int64]:
+        """Return the stream positions of one window."""
+        size = self._batch_size * self._window_batches
+        return np.arange(window * size, (window + 1) * size, dtype=np.int64)
+
+    def _make_window(self, window: int) -> list[list[TrainingSample]]:
+        """Read one window's samples, sort them by length, deal them into batches."""
+        positions = self.positions(window)
+        epochs, within = np.divmod(positions, len(self._view))
+        indices = np.empty_like(positions)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            order = Permutation(len(self._view), self._seed, "epoch", epoch)
+            indices[here] = order(within[here])
+        directions = self._view.drawn_directions(positions, self._seed)
+        samples = [
+            self._view.sample(index, direction)
+            for index, direction in zip(indices.tolist(), directions, strict=True)
+        ]
+        lengths = np.array([num_patches(sample.segments) for sample in samples])
+        by_length = np.argsort(lengths, kind="stable").tolist()
+        order = Permutation(self._window_batches, self._seed, "window", window)
+        starts = order(np.arange(self._window_batches)) * self._batch_size
+        return [
+            [samples[i] for i in by_length[start : start + self._batch_size]]
+            for start in starts.tolist()
+        ]
+
+
+def patch_batch(samples: Sequence[TrainingSample], loss: LossRegion) -> PatchBatch:
+    """Lay out samples and pad them to one batch."""
+    return collate(
+        [layout(sample.segments, scored_from=sample.scored_from, loss=loss) for sample in samples]
+    )

@@ -1,0 +1,92 @@
+"""From a run's configuration and a folder of corpora to a finished run folder.
+
+Joins what the other modules keep apart: `params.yaml` (`bgpt.run`), the corpus
+(`pipelines.corpus`), the claim on the run folder and the trainer. `bgpt train` is a thin command
+over `launch`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bgpt.data import SampleView
+from bgpt.progress import Status
+from bgpt.run import RunConfig, claim, read_record, record_sha256, run_record
+from bgpt.train import Job, is_finished, train
+from pipelines.corpus import Corpus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launched:
+    """What became of a run."""
+
+    model: Path
+    """Folder of the final model."""
+    was_finished: bool
+    """Nothing was left to do."""
+
+
+def launch(
+    config: RunConfig,
+    *,
+    data: Path,
+    run: Path,
+    show: Callable[[Status], None] = lambda _: None,
+    signal_received: Callable[[], int | None] = lambda: None,
+) -> Launched:
+    """Train `config` on the corpus below `data` into folder `run`, or go on with it.
+
+    The shards that are read are hashed first. See `bgpt.train.train` for `show`,
+    `signal_received` and what else is raised.
+
+    Raises:
+        CorpusError: the corpus is missing, incomplete or too small.
+        ShardCorrupt: a shard does not match its recorded hash.
+        RunMismatch: `run` belongs to another configuration.
+    """
+    corpus = Corpus.open(data / config.corpus)
+    limit = config.train.train_samples
+    found = read_record(run)
+    if limit is None and found is not None:
+        # "All there are" means those of the start: the corpus may have grown since.
+        recorded: object = found.get("corpus", {}).get("train_samples")
+        limit = recorded if isinstance(recorded, int) else None
+    samples = corpus.side("train", limit)
+    record = run_record(
+        config,
+        corpus_sha256=corpus.manifest.config_sha256,
+        train_samples=len(samples),
+        shards=samples.shard_sha256,
+    )
+    views = [
+        SampleView(
+            side,
+            extensions=corpus.extensions,
+            prompt_bytes=corpus.prompt_bytes,
+            directions=config.train.directions,
+        )
+        for side in (samples, corpus.side("test"))
+    ]
+    claim(run, record)
+    run_sha256 = record_sha256(record)
+    was_finished = is_finished(run, run_sha256)
+    if not was_finished:
+        samples.verify()
+    job = Job(
+        model=config.model,
+        train=config.train,
+        train_view=views[0],
+        test_view=views[1],
+        run=run,
+        run_sha256=run_sha256,
+        provenance={
+            "run": config.name,
+            "corpus": config.corpus,
+            "corpus_sha256": corpus.manifest.config_sha256,
+            "train_samples": len(samples),
+            "prompt_bytes": corpus.prompt_bytes,
+            "directions": dict(config.train.directions),
+        },
+    )
+    train(job, show=show, signal_received=signal_received)
+    return Launched(model=run / "model", was_finished=was_finished)

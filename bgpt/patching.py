@@ -1,0 +1,164 @@
+"""A sample as a sequence of patches: the layout, what of it is scored, and batches of them.
+
+Layout: an extension patch, the file's bytes in patches of 16 padded with `EOP`, for a conversion
+the same again for the target, and one end patch of 16 `EOP`. Nothing is ever truncated: what is
+too long is an error. This module knows nothing of shards or of the model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bgpt.config import PATCH_SIZE
+from bgpt.protocol import EOP
+from pipelines.sample import Segment
+
+LossRegion = Literal["target", "file", "tokens"]
+"""What counts:
+
+- `target`: the last segment's bytes from `scored_from` on, and the first `EOP` after them;
+- `file`: the bytes of all segments, and the first `EOP` after each, if it has one;
+- `tokens`: the authors' way, all 16 tokens of every patch but the first.
+"""
+
+
+class TooLong(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """A sample that does not fit the model's sequence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchedSample:
+    """One sample as patches."""
+
+    tokens: NDArray[np.int16]
+    """`[T, 16]`, 0..256."""
+    loss_mask: NDArray[np.bool_]
+    """`[T, 16]`, true for tokens that count. Never in patch 0."""
+    source_patches: int
+    """Patches 1 .. `source_patches` hold the source segment's bytes; 0 without a source."""
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchBatch:
+    """Samples of several lengths, padded on the right to the longest with `EOP` patches."""
+
+    patches: Tensor
+    """`[B, T, 16]` int64 tokens, 0..256."""
+    loss_mask: Tensor
+    """`[B, T, 16]` bool, true for tokens that count; false in padding and in patch 0."""
+    num_patches: Tensor
+    """`[B]` int64, true length of each row."""
+    source_patches: Tensor
+    """`[B]` int64, see `PatchedSample`."""
+    num_bytes: int
+    """True bytes (tokens below 256) that count."""
+    num_tokens: int
+    """Tokens that count."""
+
+    def to(self, device: torch.device | str) -> "PatchBatch":
+        """Return the batch with its tensors on `device`."""
+        return PatchBatch(
+            patches=self.patches.to(device),
+            loss_mask=self.loss_mask.to(device),
+            num_patches=self.num_patches.to(device),
+            source_patches=self.source_patches.to(device),
+            num_bytes=self.num_bytes,
+            num_tokens=self.num_tokens,
+        )
+
+
+def num_patches(segments: Sequence[Segment]) -> int:
+    """Return how many patches the layout of `segments` takes.
+
+    >>> num_patches([Segment(extension="bin", data=b"x" * 16)])
+    3
+    """
+    return 1 + sum(1 + -(-len(segment.data) // PATCH_SIZE) for segment in segments)
+
+
+def layout(
+    segments: Sequence[Segment],
+    *,
+    scored_from: int = 0,
+    loss: LossRegion = "target",
+    max_patches: int | None = None,
+    end: bool = True,
+) -> PatchedSample:
+    """Lay one sample out: a file, or a source and a target.
+
+    `scored_from` is how many bytes of the last segment are given rather than scored. `end=False`
+    leaves the end patch out: a prompt for generation.
+
+    Raises:
+        TooLong: more than `max_patches` patches.
+        ValueError: no segment or more than two, or `scored_from` outside the last segment.
+    """
+    if not 1 <= len(segments) <= 2:
+        raise ValueError(f"a sample has one or two segments, not {len(segments)}")
+    if not 0 <= scored_from <= len(segments[-1].data):
+        raise ValueError(
+            f"scored_from {scored_from} lies outside the last segment, "
+            f"which has {len(segments[-1].data)} bytes"
+        )
+    length = num_patches(segments)
+    if max_patches is not None and length > max_patches:
+        raise TooLong(
+            f"a sample of {sum(len(s.data) for s in segments)} bytes takes {length} patches, "
+            f"the model reads at most {max_patches}"
+        )
+    tokens = np.full(length * PATCH_SIZE, EOP, dtype=np.int16)
+    mask = np.zeros(length * PATCH_SIZE, dtype=np.bool_)
+    at = 0
+    source_patches = 0
+    for number, segment in enumerate(segments):
+        name = segment.extension.encode("ascii")
+        if len(name) > PATCH_SIZE:
+            raise ValueError(f"extension {segment.extension!r} is longer than {PATCH_SIZE} bytes")
+        tokens[at : at + len(name)] = np.frombuffer(name, dtype=np.uint8)
+        first = at + PATCH_SIZE
+        stop = first + len(segment.data)
+        tokens[first:stop] = np.frombuffer(segment.data, dtype=np.uint8)
+        at = first + -(-len(segment.data) // PATCH_SIZE) * PATCH_SIZE
+        is_target = number == len(segments) - 1
+        if loss == "target" and is_target:
+            mask[first + scored_from : stop + 1] = True
+        elif loss == "file":
+            # A source that fills its last patch has no EOP: the target's extension ends it.
+            mask[first : stop + 1 if is_target else min(stop + 1, at)] = True
+        if not is_target:
+            source_patches = (at - first) // PATCH_SIZE
+    if loss == "tokens":
+        mask[PATCH_SIZE:] = True
+    kept = length if end else length - 1
+    return PatchedSample(
+        tokens=tokens.reshape(length, PATCH_SIZE)[:kept],
+        loss_mask=mask.reshape(length, PATCH_SIZE)[:kept],
+        source_patches=source_patches,
+    )
+
+
+def collate(samples: Sequence[PatchedSample]) -> PatchBatch:
+    """Pad samples to the longest of them."""
+    longest = max(len(sample) for sample in samples)
+    patches = np.full((len(samples), longest, PATCH_SIZE), EOP, dtype=np.int64)
+    loss_mask = np.zeros((len(samples), longest, PATCH_SIZE), dtype=np.bool_)
+    for row, sample in enumerate(samples):
+        patches[row, : len(sample)] = sample.tokens
+        loss_mask[row, : len(sample)] = sample.loss_mask
+    return PatchBatch(
+        patches=torch.from_numpy(patches),
+        loss_mask=torch.from_numpy(loss_mask),
+        num_patches=torch.tensor([len(sample) for sample in samples]),
+        source_patches=torch.tensor([sample.source_patches for sample in samples]),
+        num_bytes=int((loss_mask & (patches != EOP)).sum()),
+        num_tokens=int(loss_mask.sum()),
+    )

@@ -1,0 +1,113 @@
+"""Checkpoints to resume from: weights, optimizer state and counters, bound to one configuration.
+
+`RUN/checkpoints/step-000123/` holds the model as any model is stored (`bgpt.checkpoint`),
+`optimizer.safetensors`, and `state.json` with the counters, the hash of the run's configuration
+and the sha256 of both tensor files. There is no random state: nothing random happens after the
+first weights, and the order of samples is computed from the step (`bgpt.data`).
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bgpt.checkpoint import (
+    WEIGHTS_FILE,
+    CheckpointError,
+    atomic_folder,
+    load_tensors,
+    read_tensors,
+    save_tensors,
+    write_model,
+)
+from bgpt.model import Bgpt
+from bgpt.optim import Optimizers
+from pipelines.config import ConfigError, parse
+
+OPTIMIZER_FILE = "optimizer.safetensors"
+STATE_FILE = "state.json"
+NUM_KEPT = 2
+"""Checkpoints kept: the last, and one more should the last be damaged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainState:
+    """How far a run is: all that is not a tensor. The step is also the number of the next batch."""
+
+    step: int = 0
+    samples: int = 0
+    bytes: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    logged_nats: float = 0.0
+    """Loss since the last line of metrics, in nats."""
+    logged_bytes: int = 0
+    """Bytes under that loss."""
+
+
+def save_checkpoint(
+    run: Path, state: TrainState, model: Bgpt, optimizers: Optimizers, run_sha256: str
+) -> Path:
+    """Write the checkpoint of `state`, then delete all but the last `NUM_KEPT`; atomic."""
+    folder = run / "checkpoints"
+    path = folder / f"step-{state.step:06d}"
+    with atomic_folder(path) as part:
+        write_model(part, model, {"run_sha256": run_sha256, "step": state.step})
+        save_tensors(part / OPTIMIZER_FILE, optimizers.state_dict())
+        files = {name: _sha256(part / name) for name in (WEIGHTS_FILE, OPTIMIZER_FILE)}
+        content = {"run_sha256": run_sha256, "state": asdict(state), "files": files}
+        (part / STATE_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    kept = checkpoints(run)[-NUM_KEPT:]
+    for other in folder.iterdir():
+        if other not in kept:
+            shutil.rmtree(other, ignore_errors=True)
+    return path
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Return the complete checkpoints of a run, oldest first."""
+    folder = run / "checkpoints"
+    names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    steps = sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d{6,}", name))
+    return [folder / f"step-{step:06d}" for step in steps]
+
+
+def load_checkpoint(path: Path, model: Bgpt, optimizers: Optimizers, run_sha256: str) -> TrainState:
+    """Fill `model` and `optimizers` from a checkpoint and return its counters.
+
+    Raises:
+        CheckpointError: damaged, or of another configuration.
+    """
+    cure = f"delete {path} and run the same command again to resume from the one before it"
+    try:
+        content = cast("dict[str, Any]", json.loads((path / STATE_FILE).read_text("utf-8")))
+        state = parse(TrainState, content["state"], "state")
+        files, owner = cast("dict[str, str]", content["files"]), str(content["run_sha256"])
+    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path / STATE_FILE}: not readable: {error}; {cure}") from error
+    if owner != run_sha256:
+        raise CheckpointError(
+            f"{path}: belongs to another configuration ({owner[:12]}, this run is "
+            f"{run_sha256[:12]}); delete {path.parent} to start over"
+        )
+    for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
+        if not (path / name).exists():
+            raise CheckpointError(f"{path / name}: no such file; {cure}")
+        found = _sha256(path / name)
+        if found != files.get(name):
+            raise CheckpointError(
+                f"{path / name}: sha256 {found[:12]} does not match {STATE_FILE} "
+                f"({str(files.get(name))[:12]}); {cure}"
+            )
+    load_tensors(path / WEIGHTS_FILE, model.state_dict())
+    optimizers.load_state_dict(read_tensors(path / OPTIMIZER_FILE))
+    return state
+
+
+def _sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,128 @@
+"""What a run leaves for programs: `metrics.jsonl`, and the same scalars in DVCLive's folder.
+
+One line per record, in the order of steps, each step once: a resumed run first cuts away what was
+written after the checkpoint it resumes from. `metrics.jsonl` is the truth; DVCLive's folder is
+rewritten from it at every start. It knows nothing of training.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast, final
+
+from dvclive.live import Live
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Figures over the first samples of the test side, all teacher-forced."""
+
+    bits_per_byte: float
+    """Of the scored region: bytes that are given do not count."""
+    byte_accuracy: float
+    """Share of scored bytes that were the likeliest token."""
+    n: int
+    """Samples."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One line of `metrics.jsonl`; counts and clocks are totals since the run began."""
+
+    step: int
+    samples: int
+    bytes: int
+    """True bytes read, sources and given bytes included."""
+    wall_seconds: float
+    cpu_seconds: float
+    train_bits_per_byte: float | None
+    """Over the steps since the last line, of the bytes that the loss covers; None if the loss
+    covers padding too (`tokens`): that mean is not bits per byte."""
+    learning_rate: float
+    eval: Evaluation | None
+
+
+@final
+class MetricsLog:
+    """Writes records to a run folder.
+
+    Lines after `resumed_step` are dropped when it opens; all of them where it is None.
+    """
+
+    def __init__(self, run: Path, *, resumed_step: int | None) -> None:
+        self._path = run / "metrics.jsonl"
+        kept = [] if resumed_step is None else list(_records_until(self._path, resumed_step))
+        partial = self._path.with_suffix(".jsonl.tmp")
+        partial.write_text("".join(_line(record) for record in kept), encoding="utf-8")
+        partial.replace(self._path)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._live = _open_live(run / "dvclive")
+        for record in kept:
+            self._show(record)
+
+    def write(self, record: Record) -> None:
+        """Append one record."""
+        values = asdict(record)
+        self._file.write(_line(values))
+        self._file.flush()
+        self._show(values)
+
+    def sync(self) -> None:
+        """Bring every line to disk; called before a checkpoint claims its step."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Bring every line to disk and end."""
+        self.sync()
+        self._file.close()
+        self._live.end()
+
+    def _show(self, record: dict[str, Any]) -> None:
+        """Hand the scalars of one record to DVCLive."""
+        self._live.step = record["step"]
+        for name in ("train_bits_per_byte", "learning_rate", "bytes", "cpu_seconds"):
+            if record[name] is not None:
+                self._live.log_metric(name, record[name])
+        evaluation = cast("dict[str, float] | None", record["eval"])
+        if evaluation is not None:
+            self._live.log_metric("eval/bits_per_byte", evaluation["bits_per_byte"])
+            self._live.log_metric("eval/byte_accuracy", evaluation["byte_accuracy"])
+        self._live.make_summary()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Return all records of a run folder, oldest first.
+
+    Raises:
+        FileNotFoundError: there is no `metrics.jsonl`.
+    """
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _records_until(path: Path, last_step: int) -> Iterator[dict[str, Any]]:
+    """Yield the records up to `last_step`; a half-written last line is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            return
+        record = cast("dict[str, Any]", json.loads(line))
+        if record["step"] > last_step:
+            return
+        yield record
+
+
+def _line(record: dict[str, Any]) -> str:
+    """Return one line of JSON."""
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
+def _open_live(folder: Path) -> Live:
+    """Return a DVCLive logger that writes scalars and nothing else, with or without git."""
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    return Live(
+        str(folder), resume=False, report=None, save_dvc_exp=False, dvcyaml=None, cache_images=False
+    )

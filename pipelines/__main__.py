@@ -1,0 +1,209 @@
+"""`bgpt-data`: list, build, verify and inspect corpora.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 the
+user's mistake, in one line and without a traceback.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipelines.build import build_corpus
+from pipelines.corpora import change_corpus, find_corpus, load_corpora, make_source
+from pipelines.corpus import CorpusError
+from pipelines.engine import EngineError, LocalEngine
+from pipelines.inspect import find_sample, render_sample, sample_json
+from pipelines.manifest import MANIFEST_NAME
+from pipelines.plan import SIDES, Side
+from pipelines.verify import verify_corpus
+from simulators.suggest import unknown_name
+
+app = typer.Typer(
+    name="bgpt-data",
+    help="Build, check and look at corpora of simulated programs and converted tunes.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Params = Annotated[
+    Path | None, typer.Option("--params", help="A params.yaml; without one, the packaged corpora.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A corpus' folder.")]
+
+
+@app.command("list")
+def list_command(params: Params = None, as_json: Json = False) -> None:
+    """List the corpora that can be built.
+
+    Example: bgpt-data list --params params.yaml
+    """
+    corpora = load_corpora(params)
+    if as_json:
+        print(json.dumps({n: dataclasses.asdict(c) for n, c in corpora.items()}, indent=1))
+        return
+    width = max((len(name) for name in corpora), default=0)
+    for name, config in sorted(corpora.items()):
+        options = dataclasses.asdict(config.cpu or config.music)  # pyright: ignore[reportArgumentType]
+        shown = ", ".join(f"{key} {value}" for key, value in options.items() if value is not None)
+        print(
+            f"{name:{width}}  {config.train_samples:>9,} train {config.test_samples:>7,} test"
+            f"  {config.source}: {shown}"
+        )
+
+
+@app.command("build")
+def build_command(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A name that `list` shows.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the corpus; made if missing.")],
+    params: Params = None,
+    train_samples: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
+    tunes: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="A folder of your own .abc files.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a corpus, or go on with one: what is there and unchanged is kept.
+
+    Example: bgpt-data build cpu-toy --train-samples 10000 --test-samples 1000 --out data/cpu-toy
+    """
+    config = change_corpus(
+        find_corpus(corpus, load_corpora(params)),
+        train_samples=train_samples,
+        test_samples=test_samples,
+        seed=seed,
+        tunes=tunes,
+    )
+    engine = LocalEngine((os.cpu_count() or 1) if workers is None else workers)
+    with _progress(corpus) as on_progress:
+        report = build_corpus(
+            make_source(corpus, config), config.needed, out, engine=engine, on_progress=on_progress
+        )
+    manifest = report.manifest
+    if as_json:
+        content = {
+            "name": manifest.name,
+            "config_sha256": manifest.config_sha256,
+            "samples": {side: manifest.num_samples(side) for side in SIDES},
+            "sha256": {side: manifest.side_sha256(side) for side in SIDES},
+            "dropped": {side: manifest.sides[side].dropped for side in SIDES},
+            "planning": dataclasses.asdict(manifest.planning),
+            "kept_shards": report.kept_shards,
+            "built_shards": report.built_shards,
+            "removed_shards": report.removed_shards,
+        }
+        print(json.dumps(content, indent=1))
+        return
+    counts = ", ".join(f"{manifest.num_samples(side):,} {side}" for side in SIDES)
+    print(
+        f"{out}: {counts} samples; {report.built_shards} shards built, "
+        f"{report.kept_shards} kept, {report.removed_shards} removed"
+    )
+    for stage, dropped in (
+        ("planning", manifest.planning.dropped),
+        *((side, manifest.sides[side].dropped) for side in SIDES),
+    ):
+        if dropped:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(dropped.items()))
+            print(f"dropped in {stage}: {reasons}")
+    for file, drops in manifest.provenance.get("dropped_by_file", {}).items():
+        for drop in drops:
+            print(f"dropped from {file}: {drop}")
+
+
+@app.command("verify")
+def verify_command(folder: Folder, as_json: Json = False) -> None:
+    """Check every byte of a corpus against its manifest; exit code 1 if anything is wrong.
+
+    Example: bgpt-data verify data/cpu-toy
+    """
+    try:
+        found = verify_corpus(folder)
+    except CorpusError as error:
+        if not (folder / MANIFEST_NAME).exists():
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=1))
+    elif not found.problems:
+        print(
+            f"{folder}: {found.name} is whole: {found.samples:,} samples in {found.shards} shards, "
+            f"{found.bytes:,} bytes"
+        )
+    for problem in found.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if found.problems:
+        print(found.cure, file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command("inspect")
+def inspect_command(
+    folder: Folder,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A sample's key.")] = None,
+    index: Annotated[int, typer.Option("--index", "-i", help="Its number, without a key.")] = 0,
+    side: Annotated[str, typer.Option(help="train or test, without a key.")] = "train",
+    as_json: Json = False,
+) -> None:
+    """Show one sample: a program with its trace, or a tune with its notes.
+
+    Example: bgpt-data inspect data/cpu-toy --side test --index 3
+    """
+    found = find_sample(folder, key, _side(side), index)
+    print(json.dumps(sample_json(found), indent=1) if as_json else render_sample(found))
+
+
+def _side(name: str) -> Side:
+    """Return a side by name."""
+    for side in SIDES:
+        if side == name:
+            return side
+    raise CorpusError(unknown_name("side", name, SIDES))
+
+
+@contextmanager
+def _progress(corpus: str) -> Generator[Callable[[int, int], None]]:
+    """Show a bar on stderr while a corpus is built; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn(corpus), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(corpus, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    """Run the command line; every user's mistake is one line and exit code 2."""
+    # Click's base class of all usage errors; typer carries its own copy of click in some versions.
+    usage_error = cast("type[Exception]", typer.BadParameter.__mro__[2])
+    try:
+        sys.exit(app(standalone_mode=False))
+    except usage_error as error:
+        format_message = cast("Callable[[], str]", error.format_message)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        print(f"error: {format_message()}", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError, EngineError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("error: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,445 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""Build a corpus: plan, find what is already there, make the rest, write manifest and index.
+
+A folder in the making has `.partial/`: a record beside every finished shard (configuration, hashes,
+index rows), and a lock. A shard is kept only if its record is of this configuration and its bytes
+still hash to what the record says. Whatever the interruptions, the finished folder is the same:
+
+    .partial/SIDE-NUMBER.json  written after its shard; gone when the corpus is finished
+    SIDE/NAME-NUMBER.tar(.idx) appear whole, by rename
+    index.parquet, build.json  written when all shards are there
+    manifest.json              last; taken away first when a finished corpus is to change
+
+It draws no sample (the sources do) and knows no command line.
+"""
+
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.config import parse
+from pipelines.engine import Engine, LocalEngine
+from pipelines.manifest import (
+    INDEX_NAME,
+    MANIFEST_NAME,
+    CorpusError,
+    Manifest,
+    ShardColumns,
+    ShardEntry,
+    columns_sha256,
+    encode_manifest,
+    index_columns,
+    make_manifest,
+    read_index,
+    read_manifest,
+    shard_columns,
+    write_index,
+)
+from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Plan, SamplesUnreachable, Side, Source
+from pipelines.sample import KEY_PATTERN, sample_key
+from pipelines.shards import (
+    TEMPORARY_SUFFIX,
+    ShardCorrupt,
+    check_sha256,
+    index_path,
+    list_members,
+    map_shard,
+    members_starts,
+    pack_shard,
+    read_starts,
+    sync_folder,
+    write_atomically,
+    write_shard,
+)
+
+BUILD_NAME = "build.json"
+PARTIAL_NAME = ".partial"
+
+_PACKAGES = ("byteworld", "music21", "numba", "numpy", "pyarrow", "rensa", "symusic")
+
+
+class BuildError(ValueError):
+    """The corpus cannot be built as asked; one line that says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildReport:
+    """What a build did."""
+
+    manifest: Manifest
+    kept_shards: int
+    built_shards: int
+    removed_shards: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardJob:
+    """One shard to make: samples `first` to `first + count - 1` of a side."""
+
+    side: Side
+    number: int
+    count: int
+
+    @property
+    def first(self) -> int:
+        """Return the number of the shard's first sample."""
+        return self.number * SAMPLES_PER_SHARD
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardRecord:
+    """What `.partial/` keeps of a finished shard until the manifest and the index take it over."""
+
+    config_sha256: str
+    entry: ShardEntry
+    columns: dict[str, list[Any]]
+
+
+def build_corpus(
+    source: Source,
+    needed: Mapping[Side, int],
+    out: Path,
+    *,
+    engine: Engine | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+) -> BuildReport:
+    """Make or mend the corpus at `out`, so that it has exactly `needed` samples a side.
+
+    `on_progress` is told the samples that are done and their total.
+
+    Raises:
+        BuildError: the folder is not ours, is in use, or cannot be written.
+        SamplesUnreachable, SourceError: see `Source.plan`.
+    """
+    for side in SIDES:
+        if needed[side] < 0:
+            raise BuildError(f"{needed[side]} {side} samples: the number must not be negative")
+    plan = source.plan(needed)
+    _check_plan(plan, needed)
+    _check_folder(out, plan)
+    jobs = [job for side in SIDES for job in shard_jobs(side, needed[side])]
+    with _writing(out):
+        for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
+            folder.mkdir(parents=True, exist_ok=True)
+    with _locked(out / PARTIAL_NAME / "lock"):
+        report = _build(source, plan, jobs, out, engine or LocalEngine(1), on_progress)
+        shutil.rmtree(out / PARTIAL_NAME)
+    return report
+
+
+def shard_jobs(side: Side, num_samples: int) -> list[ShardJob]:
+    """Return the shards of one side.
+
+    >>> [job.count for job in shard_jobs("test", 2300)]
+    [1000, 1000, 300]
+    """
+    return [
+        ShardJob(
+            side=side,
+            number=first // SAMPLES_PER_SHARD,
+            count=min(SAMPLES_PER_SHARD, num_samples - first),
+        )
+        for first in range(0, num_samples, SAMPLES_PER_SHARD)
+    ]
+
+
+def shard_path(out: Path, corpus: str, job: ShardJob) -> Path:
+    """Return where a shard lies."""
+    return out / job.side / f"{corpus}-{job.number:06d}.tar"
+
+
+def _check_plan(plan: Plan, needed: Mapping[Side, int]) -> None:
+    """Refuse a number of samples beyond what there is."""
+    assert KEY_PATTERN.fullmatch(sample_key(plan.corpus, "train", 0)), plan.corpus
+    for side in SIDES:
+        if plan.available is not None and needed[side] > plan.available[side]:
+            raise SamplesUnreachable(
+                plan.corpus, side, wanted=needed[side], maximum=plan.available[side]
+            )
+
+
+def _check_folder(out: Path, plan: Plan) -> None:
+    """Refuse a folder that holds something else: shards in it would be removed."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise BuildError(f"{out}: is not a folder; choose another --out")
+    if (out / MANIFEST_NAME).exists():
+        try:
+            name = read_manifest(out).name
+        except CorpusError:
+            return  # a damaged manifest is rebuilt
+        if name != plan.corpus:
+            raise BuildError(f"{out}: holds the corpus {name}; choose another --out")
+    elif any(out.iterdir()) and not (out / PARTIAL_NAME).is_dir():
+        raise BuildError(f"{out}: is not empty and holds no corpus; choose another --out")
+
+
+@contextmanager
+def _writing(out: Path) -> Generator[None]:
+    """Say in one line what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise BuildError(
+            f"{out}: cannot write: {error.strerror or error}{where}. Nothing half-written stays; "
+            "make room and run the same command again: it goes on where it stopped"
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Hold a lock that ends with this process, however it ends."""
+    with path.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BuildError(f"{path.parent.parent}: another build is at work there") from error
+        yield
+
+
+def _build(
+    source: Source,
+    plan: Plan,
+    jobs: list[ShardJob],
+    out: Path,
+    engine: Engine,
+    on_progress: Callable[[int, int], None],
+) -> BuildReport:
+    """Do the work of `build_corpus` in a prepared folder."""
+    _sweep(out)
+    finished = _finished_manifest(out)
+    records = _Records(out, plan, finished)
+    entries = {job: entry for job in jobs if (entry := records.kept_entry(job)) is not None}
+    kept = len(entries)
+    surplus = _surplus_shards(out, plan, jobs)
+    unchanged = kept == len(jobs) and not surplus and (out / BUILD_NAME).exists()
+    if unchanged and finished is not None and finished == _manifest(plan, jobs, entries):
+        return BuildReport(manifest=finished, kept_shards=kept, built_shards=0, removed_shards=0)
+
+    with _writing(out):
+        for job in entries:
+            records.save(job)
+        sync_folder(out / PARTIAL_NAME)
+        (out / MANIFEST_NAME).unlink(missing_ok=True)
+        sync_folder(out)
+        for path in surplus:
+            index_path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    total = sum(job.count for job in jobs)
+    done = sum(job.count for job in entries)
+    on_progress(done, total)
+    work = _MakeShard(source=source, plan=plan, out=out, builder=os.getpid())
+    for job, entry in engine.run(work, [job for job in jobs if job not in entries]):
+        entries[job] = entry
+        done += job.count
+        on_progress(done, total)
+
+    manifest = _manifest(plan, jobs, entries)
+    with _writing(out):
+        write_index(out / INDEX_NAME, manifest, _index_parts(out, plan, jobs))
+        write_atomically(out / BUILD_NAME, _build_versions())
+        for folder in (*(out / side for side in SIDES), out):
+            sync_folder(folder)
+        write_atomically(out / MANIFEST_NAME, encode_manifest(manifest))
+        sync_folder(out)
+    return BuildReport(
+        manifest=manifest,
+        kept_shards=kept,
+        built_shards=len(jobs) - kept,
+        removed_shards=len(surplus),
+    )
+
+
+def _manifest(plan: Plan, jobs: list[ShardJob], entries: Mapping[ShardJob, ShardEntry]) -> Manifest:
+    """Return the manifest of `jobs`, all of which are done."""
+    return make_manifest(
+        plan, {side: [entries[job] for job in jobs if job.side == side] for side in SIDES}
+    )
+
+
+def _sweep(out: Path) -> None:
+    """Remove the temporary files of a build that was killed."""
+    for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
+        for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
+def _finished_manifest(out: Path) -> Manifest | None:
+    """Return the manifest of a finished corpus, if one is there and readable."""
+    try:
+        return read_manifest(out)
+    except CorpusError:
+        return None
+
+
+def _surplus_shards(out: Path, plan: Plan, jobs: list[ShardJob]) -> list[Path]:
+    """Return the shards of this corpus that lie there and are not wanted any more."""
+    wanted = {shard_path(out, plan.corpus, job) for job in jobs}
+    pattern = re.compile(re.escape(plan.corpus) + r"-[0-9]{6}\.tar(\.idx)?")
+    found = {
+        path.with_suffix("") if path.suffix == ".idx" else path
+        for side in SIDES
+        for path in (out / side).iterdir()
+        if pattern.fullmatch(path.name)
+    }
+    return sorted(found - wanted)
+
+
+class _Records:
+    """What is known of shards that were made before: from `.partial/`, or the finished corpus."""
+
+    def __init__(self, out: Path, plan: Plan, finished: Manifest | None) -> None:
+        self._out = out
+        self._plan = plan
+        self._finished: dict[tuple[str, int], tuple[ShardEntry, int]] = {}
+        """Entry and first row of the index of every shard of the finished corpus."""
+        if finished is None or finished.config_sha256 != plan.config_sha256:
+            return
+        try:
+            self._index = read_index(out / INDEX_NAME, finished)
+        except CorpusError:
+            return
+        row = 0
+        for side in SIDES:
+            for number, entry in enumerate(finished.sides[side].shards):
+                self._finished[side, number] = (entry, row)
+                row += entry.samples
+
+    def kept_entry(self, job: ShardJob) -> ShardEntry | None:
+        """Return the entry of a shard that is there, of this configuration, whole and unchanged."""
+        record = self._find(job)
+        path = shard_path(self._out, self._plan.corpus, job)
+        if record is None or record.entry.samples != job.count or record.entry.name != path.name:
+            return None
+        try:
+            check_sha256(path, record.entry.bytes, record.entry.sha256)
+            members = list_members(map_shard(path, record.entry.bytes))
+            if members_starts(members).tolist() != read_starts(path).tolist():
+                return None
+        except ShardCorrupt:
+            return None
+        return record.entry
+
+    def save(self, job: ShardJob) -> None:
+        """Write the record of a kept shard to `.partial/`."""
+        record = self._find(job)
+        assert record is not None
+        write_record(_record_path(self._out, job), record)
+
+    def _find(self, job: ShardJob) -> ShardRecord | None:
+        """Return the record of a shard of this configuration, checked against its own hash."""
+        record = read_record(_record_path(self._out, job))
+        config_sha256 = self._plan.config_sha256
+        if record is None or record.config_sha256 != config_sha256:
+            if (job.side, job.number) not in self._finished:
+                return None
+            entry, row = self._finished[job.side, job.number]
+            columns = index_columns(self._index.slice(row, entry.samples))
+            record = ShardRecord(config_sha256=config_sha256, entry=entry, columns=columns)
+        return record if columns_sha256(record.columns) == record.entry.index_sha256 else None
+
+
+def _record_path(out: Path, job: ShardJob) -> Path:
+    """Return where a shard's record lies."""
+    return out / PARTIAL_NAME / f"{job.side}-{job.number:06d}.json"
+
+
+def write_record(path: Path, record: ShardRecord) -> None:
+    """Write a shard's record; `read_record` is the inverse."""
+    text = json.dumps(dataclasses.asdict(record), separators=(",", ":"), allow_nan=False)
+    write_atomically(path, text.encode("ascii"))
+
+
+def read_record(path: Path) -> ShardRecord | None:
+    """Read a shard's record; `None` if there is none, or it is damaged."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        return ShardRecord(
+            config_sha256=content["config_sha256"],
+            entry=parse(ShardEntry, content["entry"], path.name),
+            columns=content["columns"],
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _MakeShard:
+    """The work of one job; pickled once to every worker."""
+
+    source: Source
+    plan: Plan
+    out: Path
+    builder: int
+    """Process id of the build; a worker that outlived it writes nothing."""
+
+    def __call__(self, job: ShardJob) -> tuple[ShardJob, ShardEntry]:
+        """Make, pack and write a shard, then its record."""
+        plan = self.plan
+        shard = self.source.shard(plan, job.side, job.first, job.count)
+        _check_samples(plan, job, [sample.key for sample in shard.samples])
+        columns: ShardColumns = shard_columns(shard, plan)
+        packed = pack_shard(shard.samples, plan.extensions)
+        if self.builder not in (os.getpid(), os.getppid()):
+            raise SystemExit(1)
+        path = shard_path(self.out, plan.corpus, job)
+        with _writing(self.out):
+            sha256 = write_shard(path, packed)
+            entry = ShardEntry(
+                name=path.name,
+                samples=job.count,
+                bytes=len(packed.tar),
+                sha256=sha256,
+                index_sha256=columns_sha256(columns),
+                dropped=dict(shard.dropped),
+            )
+            record = ShardRecord(config_sha256=plan.config_sha256, entry=entry, columns=columns)
+            sync_folder(path.parent)
+            write_record(_record_path(self.out, job), record)
+        return job, entry
+
+
+def _check_samples(plan: Plan, job: ShardJob, keys: list[str]) -> None:
+    """Hold the source to its promise: `job.count` samples, numbered from `job.first`."""
+    wanted = [sample_key(plan.corpus, job.side, job.first + i) for i in range(job.count)]
+    assert keys == wanted, f"{plan.corpus}: the source gave other keys than {job} asks for"
+
+
+def _index_parts(
+    out: Path, plan: Plan, jobs: list[ShardJob]
+) -> Iterator[tuple[Side, int, NDArray[np.int64], ShardColumns]]:
+    """Yield every shard's part of the index, one at a time."""
+    for job in jobs:
+        record = read_record(_record_path(out, job))
+        assert record is not None, job
+        starts = read_starts(shard_path(out, plan.corpus, job))
+        yield job.side, job.number, starts[:-1], record.columns
+
+
+def _build_versions() -> bytes:
+    """Return `build.json`: what this was built with; shown to people, covered by no hash."""
+    packages: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    content = {"python": platform.python_version(), "platform": platform.platform(), **packages}
+    return (json.dumps(content, indent=1) + "\n").encode("ascii")

@@ -1,0 +1,104 @@
+"""Show one sample as a person wants to see it: a program with its trace, a tune with its notes.
+
+It finds the sample and picks the renderer of its system; what a trace or a tune looks like, the
+simulators know.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulators.music.render import render_tune
+
+from pipelines.config import parse
+from pipelines.corpus import Corpus, CorpusError
+from pipelines.plan import SIDES, Side
+from pipelines.sources.cpu import CpuOptions
+from simulators.cpu.render import render_trace
+from simulators.registry import make_system
+from simulators.suggest import unknown_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A sample with its place and its row of the index."""
+
+    corpus: Corpus
+    side: Side
+    number: int
+    """Its number on its side, from 0."""
+    row: Mapping[str, Any]
+    segments: tuple[bytes, ...]
+
+
+def find_sample(folder: Path, key: str | None, side: Side, number: int) -> Found:
+    """Find a sample by its key, or without one by side and number.
+
+    Raises:
+        CorpusError: no such sample; says what there is.
+    """
+    corpus = Corpus.open(folder)
+    if key is not None:
+        side, number = _place_of_key(corpus, key)
+    reader = corpus.side(side)
+    if not 0 <= number < len(reader):
+        raise CorpusError(
+            f"{folder}: no {side} sample {number}; there are {len(reader)}, counted from 0"
+        )
+    names = ("key", "group", "size", *corpus.manifest.columns)
+    row = {name: reader.column(name)[number] for name in names}
+    return Found(corpus=corpus, side=side, number=number, row=row, segments=reader.read(number))
+
+
+def render_sample(found: Found) -> str:
+    """Return a sample as text of several lines."""
+    settings = found.corpus.manifest.settings
+    heading = [f"{found.row['key']}  ({found.side} sample {found.number} of {found.corpus.name})"]
+    heading += [f"{name}: {value}" for name, value in found.row.items() if name != "key"]
+    source = settings.get("source")
+    if source == "cpu":
+        options = parse(CpuOptions, settings["options"], "settings.options")
+        system = make_system(
+            options.system,
+            memory_bytes=options.memory_bytes,
+            max_instructions=options.max_instructions,
+        )
+        data = found.segments[0]
+        body = render_trace(system, data[: system.memory_bytes], data[system.memory_bytes :])
+    elif source == "music":
+        abc, mid = found.segments
+        body = render_tune(abc, mid)
+    else:
+        body = "\n".join(
+            f".{extension} {data.hex(' ')}"
+            for extension, data in zip(found.corpus.extensions, found.segments, strict=True)
+        )
+    return "\n".join([*heading, "", body])
+
+
+def sample_json(found: Found) -> dict[str, Any]:
+    """Return a sample for a program to read: its row, and its segments in hexadecimal."""
+    return {
+        "corpus": found.corpus.name,
+        "side": found.side,
+        "number": found.number,
+        **found.row,
+        "segments": [
+            {"extension": extension, "hex": data.hex()}
+            for extension, data in zip(found.corpus.extensions, found.segments, strict=True)
+        ],
+    }
+
+
+def _place_of_key(corpus: Corpus, key: str) -> tuple[Side, int]:
+    """Return side and number of a key: keys are numbered, so no search is needed."""
+    for side in SIDES:
+        reader = corpus.side(side)
+        digits = key.removeprefix(f"{corpus.name}-{side}-")
+        number = int(digits) if re.fullmatch("[0-9]{8,12}", digits) else len(reader)
+        if number < len(reader) and reader.key(number) == key:
+            return side, number
+    first = [corpus.side(side, 1).key(0) for side in SIDES if corpus.manifest.num_samples(side)]
+    raise CorpusError(f"{corpus.path}: {unknown_name('key', key, first)}")

@@ -1,0 +1,349 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+"""What stands beside a corpus' shards: `manifest.json` and `index.parquet`, written and read.
+
+The manifest says what the corpus is, how it was made and what every shard must hash to. The index
+has one row a sample. Both follow from the configuration and the numbers of samples alone. The
+index is hashed by its content, shard by shard, because the bytes of a Parquet file differ between
+versions of Arrow.
+
+It moves no shard and decides nothing; `pipelines.build` does.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.config import ConfigError, parse
+from pipelines.plan import SAMPLES_PER_SHARD, SIDES, ColumnType, Plan, SampleShard, Side
+from pipelines.shards import TEMPORARY_SUFFIX
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+INDEX_NAME = "index.parquet"
+MAX_MANIFEST_BYTES = 64 << 20
+
+_SHARD_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}-[0-9]{6}\.tar")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+}
+
+ShardColumns: TypeAlias = dict[str, list[Any]]
+"""One shard's part of the index that its tar does not say in a second way: `key`, `size_EXT` of
+every extension, `group`, and the meta columns; equally long lists."""
+
+
+class CorpusError(ValueError):
+    """A corpus folder that cannot be used; names the file and the cure."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardEntry:
+    """What the manifest records of one shard."""
+
+    name: str
+    """`NAME-000000.tar`; it lies in the folder of its side."""
+    samples: int
+    bytes: int
+    sha256: str
+    index_sha256: str
+    """Hash of the shard's rows of the index, see `columns_sha256`."""
+    dropped: dict[str, int]
+
+    def __post_init__(self) -> None:
+        """Refuse names that leave the folder, and what is no hash."""
+        if _SHARD_NAME.fullmatch(self.name) is None:
+            raise ValueError(f"{self.name!r} is no shard's name")
+        for digest in (self.sha256, self.index_sha256):
+            if _SHA256.fullmatch(digest) is None:
+                raise ValueError(f"{digest!r} is no SHA-256")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideEntry:
+    """One side: its shards in order, and produced = kept + dropped over all of them."""
+
+    produced: int
+    kept: int
+    dropped: dict[str, int]
+    shards: tuple[ShardEntry, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the counts add up and that only the last shard is short."""
+        if self.produced != self.kept + sum(self.dropped.values()):
+            raise ValueError(f"produced {self.produced} is not kept {self.kept} + dropped")
+        if self.kept != sum(shard.samples for shard in self.shards):
+            raise ValueError(f"kept {self.kept} is not the sum of the shards' samples")
+        if any(shard.samples != SAMPLES_PER_SHARD for shard in self.shards[:-1]):
+            raise ValueError(f"a shard other than the last has not {SAMPLES_PER_SHARD} samples")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planning:
+    """What the plan looked at and dropped before any shard: see `Plan`."""
+
+    read: int
+    dropped: dict[str, int]
+    available: dict[str, int] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """The content of `manifest.json`."""
+
+    schema_version: int
+    name: str
+    config_sha256: str
+    settings: dict[str, Any]
+    extensions: tuple[str, ...]
+    prompt_bytes: int
+    columns: dict[str, str]
+    provenance: dict[str, Any]
+    samples_per_shard: int
+    planning: Planning
+    sides: dict[str, SideEntry]
+
+    def __post_init__(self) -> None:
+        """Refuse another schema and missing sides."""
+        if self.schema_version != SCHEMA_VERSION or self.samples_per_shard != SAMPLES_PER_SHARD:
+            raise ValueError(f"schema version {self.schema_version} is not {SCHEMA_VERSION}")
+        if set(self.sides) != set(SIDES):
+            raise ValueError(f"sides {sorted(self.sides)} are not {sorted(SIDES)}")
+
+    def num_samples(self, side: Side) -> int:
+        """Return the number of samples of one side."""
+        return self.sides[side].kept
+
+    def side_sha256(self, side: Side) -> str:
+        """Return one hash of a side's content: the SHA-256 of its shards' hashes, in order."""
+        lines = "".join(f"{shard.sha256}\n" for shard in self.sides[side].shards)
+        return hashlib.sha256(lines.encode("ascii")).hexdigest()
+
+
+def make_manifest(plan: Plan, shards: Mapping[Side, Sequence[ShardEntry]]) -> Manifest:
+    """Return the manifest of a corpus whose shards are all made."""
+    sides: dict[str, SideEntry] = {}
+    for side in SIDES:
+        kept = sum(shard.samples for shard in shards[side])
+        dropped: dict[str, int] = {}
+        for shard in shards[side]:
+            for reason, count in shard.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + count
+        sides[side] = SideEntry(
+            produced=kept + sum(dropped.values()),
+            kept=kept,
+            dropped=dropped,
+            shards=tuple(shards[side]),
+        )
+    available = None if plan.available is None else {str(k): n for k, n in plan.available.items()}
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=plan.corpus,
+        config_sha256=plan.config_sha256,
+        settings=dict(plan.settings),
+        extensions=plan.extensions,
+        prompt_bytes=plan.prompt_bytes,
+        columns={name: str(kind) for name, kind in plan.columns.items()},
+        provenance=dict(plan.provenance),
+        samples_per_shard=SAMPLES_PER_SHARD,
+        planning=Planning(read=plan.read, dropped=dict(plan.dropped), available=available),
+        sides=sides,
+    )
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of `manifest.json`; `decode_manifest` is the inverse.
+
+    Keys stand in the order of the dataclasses, those of free mappings sorted, except for
+    `columns`, whose order is the index's.
+    """
+    content = dataclasses.asdict(manifest)
+    for name in ("settings", "provenance", "planning", "sides"):
+        content[name] = json.loads(json.dumps(content[name], sort_keys=True, allow_nan=False))
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Read the bytes of a `manifest.json` strictly.
+
+    Raises:
+        ConfigError: not JSON of the form that `encode_manifest` writes; names the key.
+    """
+    try:
+        content: object = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{MANIFEST_NAME}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{MANIFEST_NAME}: not a JSON object")
+    return parse(Manifest, cast("dict[str, Any]", content), MANIFEST_NAME)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a corpus folder.
+
+    Raises:
+        CorpusError: the folder holds no finished corpus, or the file is malformed.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise CorpusError(f"{path}: larger than {MAX_MANIFEST_BYTES} bytes; not a manifest")
+        return decode_manifest(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "no finished corpus" if folder.is_dir() else "no such folder"
+        raise CorpusError(
+            f"{path}: {what}; make it with: bgpt-data build CORPUS --out {folder}"
+        ) from error
+    except ConfigError as error:
+        raise CorpusError(
+            f"{folder}: {error}. Run the same bgpt-data build again to rewrite it."
+        ) from error
+
+
+def shard_columns(shard: SampleShard, plan: Plan) -> ShardColumns:
+    """Return the index columns of a shard's samples.
+
+    Raises:
+        ValueError: a sample's meta are not exactly the plan's columns; names the sample.
+    """
+    samples = shard.samples
+    columns: ShardColumns = {"key": [sample.key for sample in samples]}
+    for position, extension in enumerate(plan.extensions):
+        columns[f"size_{extension}"] = [len(sample.segments[position].data) for sample in samples]
+    columns["group"] = [sample.group for sample in samples]
+    kinds = {"str": str, "int": int, "float": float}
+    for name, kind in plan.columns.items():
+        columns[name] = [sample.meta.get(name) for sample in samples]
+        for sample in samples:
+            if type(sample.meta.get(name)) is not kinds[kind]:
+                raise ValueError(f"{sample.key}: meta {name!r} is not of type {kind}")
+    for sample in samples:
+        if len(sample.meta) != len(plan.columns):
+            raise ValueError(f"{sample.key}: meta {sorted(sample.meta)} != {list(plan.columns)}")
+    return columns
+
+
+def columns_sha256(columns: ShardColumns) -> str:
+    """Return the SHA-256 of a shard's columns as compact JSON, `[[name, values], ...]`."""
+    text = json.dumps(list(columns.items()), separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def write_index(
+    path: Path,
+    manifest: Manifest,
+    shards: Iterable[tuple[Side, int, NDArray[np.int64], ShardColumns]],
+) -> None:
+    """Write `index.parquet`: one row a sample, in the order of `shards`, train first.
+
+    Each shard comes as its side, number, the offsets of its samples and its columns.
+    """
+    schema = index_schema(manifest)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        with (
+            temporary.open("wb") as file,
+            pq.ParquetWriter(file, schema, compression="zstd") as writer,
+        ):
+            tables: list[pa.Table] = []
+            for side, number, starts, columns in shards:
+                tables.append(_shard_table(manifest, schema, side, number, starts, columns))
+                if len(tables) == _SHARDS_PER_ROW_GROUP:
+                    writer.write_table(pa.concat_tables(tables))
+                    tables = []
+            if tables:
+                writer.write_table(pa.concat_tables(tables))
+            writer.close()
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+_SHARDS_PER_ROW_GROUP = 100
+
+
+def index_schema(manifest: Manifest) -> pa.Schema:
+    """Return the columns of a corpus' index, in order."""
+    sizes = [(f"size_{extension}", pa.int64()) for extension in manifest.extensions]
+    meta = [
+        (name, _ARROW_TYPES[cast("ColumnType", kind)]) for name, kind in manifest.columns.items()
+    ]
+    return pa.schema(
+        [
+            ("key", pa.string()),
+            ("side", pa.string()),
+            ("shard", pa.int32()),
+            ("offset", pa.int64()),
+            ("size", pa.int64()),
+            *sizes,
+            ("group", pa.string()),
+            *meta,
+        ]
+    )
+
+
+def _shard_table(
+    manifest: Manifest,
+    schema: pa.Schema,
+    side: Side,
+    number: int,
+    starts: NDArray[np.int64],
+    columns: ShardColumns,
+) -> pa.Table:
+    """Return one shard's rows."""
+    sizes = np.array(
+        [columns[f"size_{extension}"] for extension in manifest.extensions], dtype=np.int64
+    )
+    rows: dict[str, Any] = {
+        **columns,
+        "side": [side] * len(starts),
+        "shard": [number] * len(starts),
+        "offset": starts,
+        "size": sizes.sum(axis=0),
+    }
+    return pa.table({name: rows[name] for name in schema.names}, schema=schema)
+
+
+def index_columns(rows: pa.Table) -> ShardColumns:
+    """Return some rows of the index as `shard_columns` gave them."""
+    derived = ("side", "shard", "offset", "size")
+    return rows.select([n for n in rows.column_names if n not in derived]).to_pydict()
+
+
+def read_index(path: Path, manifest: Manifest, names: Sequence[str] | None = None) -> pa.Table:
+    """Read `index.parquet`, all of it or the columns `names`.
+
+    Raises:
+        CorpusError: missing, not readable, or not the manifest's columns and rows.
+    """
+    cure = "Run the same bgpt-data build again to rewrite it."
+    try:
+        schema = pq.read_schema(path)
+        table = pq.read_table(path, columns=None if names is None else list(names))
+    except FileNotFoundError as error:
+        raise CorpusError(f"{path}: missing. {cure}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{path}: not readable as Parquet: {error}. {cure}") from error
+    if not schema.equals(index_schema(manifest)):
+        raise CorpusError(f"{path}: its columns do not match {MANIFEST_NAME}. {cure}")
+    rows = sum(side.kept for side in manifest.sides.values())
+    if table.num_rows != rows:
+        raise CorpusError(f"{path}: {table.num_rows} rows, expected {rows}. {cure}")
+    return table

@@ -1,0 +1,129 @@
+"""Catalogues of tunes as raw text: the ones inside the music21 package, or a user's own folder.
+
+Files are read as text and cut at their `X:` lines; music21 is neither imported nor asked to parse.
+No tune is part of this repository: they come out of the user's installed package. What a tune is
+worth is decided by `pipelines.sources.music`; only files that hold no tune at all are marked here.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipelines.plan import SourceError
+from simulators.music.reasons import DropReason
+
+MAX_FILE_BYTES = 16 * 2**20
+"""Largest file of a user's folder that is read; music21's largest has 0.2 MB."""
+
+
+class Licence(StrEnum):
+    """What is known of a collection's licence; a corpus can be limited to some of these."""
+
+    NON_COMMERCIAL_UNCLEAR = "non-commercial-unclear"
+    """For non-commercial use, by a statement whose standing is unclear (Essen folk songs)."""
+    NONE_STATED = "none-stated"
+    """The collection states none."""
+    USER = "user"
+    """A user's own folder; its owner knows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawTune:
+    """One tune as it stands in its file."""
+
+    collection: str
+    """Name of music21's collection, or `user`."""
+    licence: Licence
+    file: str
+    """Path below the catalogue's folder, with forward slashes."""
+    number: str
+    """What its `X:` line says; not always a number, nor unique."""
+    text: str
+    """From the `X:` line to the next one."""
+    dropped: DropReason | None = None
+    """Why the file as a whole is no source of tunes; `text` is empty then."""
+
+
+def music21_tunes() -> list[RawTune]:
+    """Return every ABC tune that comes with the installed music21 package, in a fixed order.
+
+    Raises:
+        SourceError: music21 is not installed, or without its corpus.
+    """
+    spec = importlib.util.find_spec("music21")
+    if spec is None or spec.origin is None:
+        raise SourceError("music21 is not installed, which carries the tunes: pip install music21")
+    folder = Path(spec.origin).parent / "corpus"
+    tunes: list[RawTune] = []
+    for path, file in _abc_files(folder):
+        collection = file.partition("/")[0]
+        licence = (
+            Licence.NON_COMMERCIAL_UNCLEAR if collection == "essenFolksong" else Licence.NONE_STATED
+        )
+        tunes += _tunes_of_file(path, file, collection, licence)
+    if not tunes:
+        raise SourceError(f"{folder}: this music21 package carries no ABC tunes; reinstall music21")
+    return tunes
+
+
+def music21_version() -> str:
+    """Return the version of the installed music21 package."""
+    return importlib.metadata.version("music21")
+
+
+def folder_tunes(folder: Path) -> list[RawTune]:
+    """Return every tune of the `.abc` files in a user's folder and below, in a fixed order.
+
+    Raises:
+        SourceError: no such folder, no `.abc` file in it, or a file that cannot be read.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder of tunes (or give music21)")
+    tunes: list[RawTune] = []
+    for path, file in _abc_files(folder):
+        tunes += _tunes_of_file(path, file, "user", Licence.USER)
+    if not tunes:
+        raise SourceError(f"{folder}: no .abc file in this folder or below it")
+    return tunes
+
+
+def _abc_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield `.abc` files with their path below `folder`, sorted by that path as text."""
+    files = [path for path in folder.rglob("*") if path.suffix.lower() == ".abc" and path.is_file()]
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in files)
+    return ((path, file) for file, path in named)
+
+
+_TUNE_START = re.compile(r"^(?=X:)", re.MULTILINE)
+
+
+def _tunes_of_file(path: Path, file: str, collection: str, licence: Licence) -> list[RawTune]:
+    """Cut one file at its `X:` lines; what stands before the first is no tune."""
+
+    def tune(number: str, text: str, dropped: DropReason | None = None) -> RawTune:
+        return RawTune(
+            collection=collection,
+            licence=licence,
+            file=file,
+            number=number,
+            text=text,
+            dropped=dropped,
+        )
+
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return [tune("", "", DropReason.FILE_TOO_LARGE)]
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    # Any byte is a character of Latin-1. Only words, which are dropped, are ever beyond ASCII.
+    text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    parts = [part for part in _TUNE_START.split(text) if part.startswith("X:")]
+    if not parts:
+        return [tune("", "", DropReason.NO_TUNE)]
+    return [tune(part.partition("\n")[0][2:].strip()[:40], part) for part in parts]

@@ -1,0 +1,1 @@
+"""Simulated processors: programs in, traces of states out."""

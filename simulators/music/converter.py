@@ -1,0 +1,222 @@
+"""The only door to abc2midi and midi2abc: ABC in, MIDI bytes out, and back.
+
+Both programs come with the symusic package and are run as they are, as processes in the sandbox;
+symusic itself is never imported. abc2midi takes 200 tunes a process, twenty times faster than one;
+every output is byte-identical to that of a run on the tune alone, because
+
+- tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune);
+- each gets an `X:` number of its own, because outputs are named by it;
+- abc2midi returns 0 even after errors, so its output is read too;
+- a batch with any trouble is taken apart: tunes named by an error are run alone, the others again
+  without them, and where nothing is named (a crash) the batch is halved, down to the tune.
+
+A tune is dropped only for what it does alone, never for what its neighbour did.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulators.music.golden import golden_text, golden_tunes
+from simulators.music.reasons import DropReason
+from simulators.sandbox import Ending, LimitedRun, run_limited
+
+BATCH_TUNES = 200
+KNOWN_ABC2MIDI_SHA256 = frozenset(
+    [
+        # symusic 0.6.0, manylinux x86-64: "5.02 February 16 2025"
+        "f6c741ac75ec5881e94a1d0941cf8b41579542fe3e82833d35855a7060f2cadf",
+    ]
+)
+"""Builds whose golden files are known to come out alike; others are put to the test once."""
+
+_MAX_OUTPUT_BYTES = 16 * 2**20
+"""For a batch of 200; a tune's MIDI has 800 bytes on average."""
+
+
+class ConverterMissing(RuntimeError):  # noqa: N818 - a state of the installation
+    """The programs are not installed."""
+
+
+class ConverterDiffers(RuntimeError):  # noqa: N818 - a state of the installation
+    """This build of abc2midi writes other bytes than the golden files hold."""
+
+
+def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
+    """Return the MIDI file of each tune, or why there is none.
+
+    Tunes must be in normal form (`simulators.music.canonical`); others may disturb their
+    neighbours' bytes.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ValueError: a tune does not start with `X:1` and a line end.
+    """
+    for number, tune in enumerate(tunes):
+        if not tune.startswith(_FIRST_LINE):
+            raise ValueError(f"tune {number} is not in normal form: it starts with {tune[:20]!r}")
+    results: list[bytes | DropReason] = []
+    for start in range(0, len(tunes), BATCH_TUNES):
+        results += _convert_batch(tunes[start : start + BATCH_TUNES])
+    return results
+
+
+def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
+    """Return the ABC that midi2abc writes for each file, or why there is none.
+
+    One sandboxed process a file, because midi2abc can crash, loop or write without end on bytes
+    that nobody vouches for. The text is midi2abc's own, not the normal form.
+
+    Raises:
+        ConverterMissing: midi2abc is not installed.
+    """
+    return [_abc_from_one(data) for data in files]
+
+
+def check_converter() -> None:
+    """Check that this build of abc2midi writes the bytes that corpora are made of.
+
+    A known build passes by its sha256. Any other converts the golden tunes first; it passes if
+    every byte comes out alike.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ConverterDiffers: the golden tunes come out otherwise.
+    """
+    program = _program("abc2midi")
+    _check_build(program, program.stat().st_mtime_ns)
+
+
+def golden_sha256() -> str:
+    """Return a hash of the golden tunes with their MIDI: what this project takes for abc2midi.
+
+    Two builds that pass `check_converter` under one golden hash make the same corpora, as far as
+    the golden tunes can tell.
+    """
+    return hashlib.sha256(golden_text().encode()).hexdigest()
+
+
+def converter_fingerprint() -> dict[str, str]:
+    """Return abc2midi's version and the sha256 of the program file.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+    """
+    program = _program("abc2midi")
+    return {
+        "abc2midi_version": _version(program),
+        "abc2midi_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _check_build(program: Path, _changed_ns: int) -> None:
+    """Check one state of the program file, once a process."""
+    sha256 = hashlib.sha256(program.read_bytes()).hexdigest()
+    if sha256 in KNOWN_ABC2MIDI_SHA256:
+        return
+    golden = golden_tunes()
+    results = convert([tune.abc for tune in golden])
+    for tune, result in zip(golden, results, strict=True):
+        if result != tune.mid:
+            raise ConverterDiffers(
+                f"{program}: this build (sha256 {sha256[:12]}...) writes other bytes for the "
+                f"golden tune '{tune.name}'; install symusic==0.6.0, whose abc2midi 5.02 made the "
+                "corpora"
+            )
+
+
+_FIRST_LINE = "X:1\n"
+_ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
+
+
+def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
+    """Convert tunes in one process if it goes well, else in parts."""
+    if not tunes:
+        return []
+    text, first_lines = _join(tunes)
+    run = run_limited(
+        [_program("abc2midi"), "in.abc", "-quiet"],
+        files={"in.abc": text.encode("ascii")},
+        output_bytes=_MAX_OUTPUT_BYTES,
+    )
+    outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, len(tunes) + 1)]
+    reported = run.exit_code != 0 or b"Error" in run.output
+    if run.ending is Ending.EXITED and not reported and all(outputs):
+        return list(outputs)
+    if len(tunes) == 1:
+        return [_reason(run)]
+    suspects = _named_by_errors(run.output, first_lines)
+    if suspects and len(suspects) < len(tunes):
+        alone = {number: _convert_batch([tunes[number]])[0] for number in suspects}
+        rest = iter(_convert_batch([t for i, t in enumerate(tunes) if i not in alone]))
+        return [alone[i] if i in alone else next(rest) for i in range(len(tunes))]
+    middle = len(tunes) // 2
+    return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
+
+
+def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
+    """Return one ABC file with renumbered tunes, and the line (from 1) at which each starts."""
+    parts: list[str] = []
+    first_lines: list[int] = []
+    line = 1
+    for number, tune in enumerate(tunes, 1):
+        first_lines.append(line)
+        parts.append(f"X:{number}\n{tune[len(_FIRST_LINE) :]}\n")
+        line += tune.count("\n") + 1
+    return "".join(parts), first_lines
+
+
+def _named_by_errors(output: bytes, first_lines: Sequence[int]) -> list[int]:
+    """Return the numbers (from 0) of the tunes in which an error is reported."""
+    lines = [int(found) for found in _ERROR_LINE.findall(output)]
+    return sorted({max(bisect_right(first_lines, line) - 1, 0) for line in lines})
+
+
+def _reason(run: LimitedRun) -> DropReason:
+    """Return what went wrong with a run on a single tune."""
+    match run.ending:
+        case Ending.EXITED if run.exit_code == 0 and b"Error" not in run.output:
+            return DropReason.CONVERTER_NO_OUTPUT
+        case Ending.EXITED:
+            return DropReason.CONVERTER_ERROR
+        case Ending.CRASHED:
+            return DropReason.CONVERTER_CRASHED
+        case _:
+            return DropReason.CONVERTER_LIMIT
+
+
+def _abc_from_one(data: bytes) -> str | DropReason:
+    """Run midi2abc on one file."""
+    run = run_limited([_program("midi2abc"), "in.mid", "-o", "out.abc"], files={"in.mid": data})
+    if run.ending is Ending.EXITED and run.exit_code == 0:
+        text = run.files.get("out.abc", b"").decode("latin-1")
+        if "K:" in text:
+            return text
+    return _reason(run)
+
+
+def _program(name: str) -> Path:
+    """Locate a program inside the symusic package without importing it."""
+    spec = importlib.util.find_spec("symusic")
+    if spec is None or spec.origin is None:
+        raise ConverterMissing(
+            f"{name} is not installed: it comes with symusic; pip install symusic==0.6.0"
+        )
+    for file in (name, f"{name}.exe"):
+        path = Path(spec.origin).parent / "bin" / file
+        if path.is_file():
+            return path
+    raise ConverterMissing(
+        f"{spec.origin}: this symusic has no bin/{name}; pip install symusic==0.6.0"
+    )
+
+
+def _version(program: Path) -> str:
+    """Return what the program says of itself, e.g. `5.02 February 16 2025`."""
+    run = run_limited([program, "-ver"], files={})
+    return run.output.decode("latin-1").strip().removesuffix("abc2midi").strip()

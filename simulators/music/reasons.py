@@ -1,0 +1,65 @@
+"""Why a tune is left out: one closed list for the normal form, the converter and the music source.
+
+Every dropped tune carries exactly one of these; counts by reason stand in the manifest.
+"""
+
+from enum import StrEnum
+
+
+class DropReason(StrEnum):
+    """A reason for which a tune, a pair or a file is dropped."""
+
+    # The normal form (`simulators.music.canonical`)
+    NO_KEY = "no_key"
+    """No `K:` field, so no tune begins."""
+    UNKNOWN_KEY = "unknown_key"
+    UNKNOWN_METRE = "unknown_metre"
+    UNKNOWN_UNIT_LENGTH = "unknown_unit_length"
+    NO_NOTES = "no_notes"
+    """Nothing sounds: no note letter is left in the body."""
+    SEVERAL_TUNES = "several_tunes"
+    """More than one `X:` line."""
+    SEVERAL_VOICES = "several_voices"
+    """More than one `V:` voice, or an overlay `&`."""
+    MUSIC_AFTER_END = "music_after_end"
+    """A blank line ends a tune, yet bars follow it."""
+    UNEXPECTED_CHARACTER = "unexpected_character"
+    """The body holds a character that is no ABC music."""
+    TEXT_TOO_LONG = "text_too_long"
+
+    # The converter (`simulators.music.converter`)
+    CONVERTER_ERROR = "converter_error"
+    """The program reported an error for this tune when run on it alone."""
+    CONVERTER_CRASHED = "converter_crashed"
+    """The program died on this tune alone."""
+    CONVERTER_LIMIT = "converter_limit"
+    """The program ran over its CPU, time or output limit on this tune alone."""
+    CONVERTER_NO_OUTPUT = "converter_no_output"
+    """The program reported nothing and wrote nothing."""
+
+    # The source (`pipelines.sources.music`)
+    FILE_TOO_LARGE = "file_too_large"
+    """A file of the user's folder is over the size limit; it counts as one tune."""
+    NO_TUNE = "no_tune"
+    """A file of the user's folder has no `X:` line; it counts as one tune."""
+    LICENCE_NOT_WANTED = "licence_not_wanted"
+    """The collection's licence is not among the licences asked for."""
+    DUPLICATE_ABC = "duplicate_abc"
+    """An earlier tune has the same normal form."""
+    DUPLICATE_MIDI = "duplicate_midi"
+    """An earlier tune sounds the same to the byte."""
+    PAIR_TOO_LONG = "pair_too_long"
+    """The pair does not fit the model's sequence of 512 patches; never truncated."""
+
+
+class TuneRejected(ValueError):  # noqa: N818 - a verdict on a tune, named as such
+    """The text has no normal form; `reason` says why, `detail` shows the place."""
+
+    def __init__(self, reason: DropReason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason: DropReason = reason
+        self.detail: str = detail
+
+    def __reduce__(self) -> tuple[type["TuneRejected"], tuple[DropReason, str]]:
+        """Pickle by parts, so that the verdict crosses from a worker process."""
+        return (TuneRejected, (self.reason, self.detail))

@@ -1,0 +1,275 @@
+"""`bgpt` end to end on tiny corpora: what it writes, and how it says what went wrong."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from bgpt.__main__ import main
+from bgpt.checkpoint import load_model, read_config
+from bgpt.telemetry import read_metrics
+from pipelines.build import build_corpus
+from pipelines.plan import Plan, SampleShard, Side
+from pipelines.sample import Sample, Segment, sample_key
+
+MODEL = {
+    "patch_width": 16, "patch_layers": 1, "patch_heads": 2, "patch_ffn": 32,
+    "byte_width": 16, "byte_layers": 1, "byte_heads": 2, "byte_ffn": 32, "max_patches": 16,
+}  # fmt: skip
+TRAIN = {
+    "steps": 6, "batch_size": 4, "threads": 1, "log_every": 2, "eval_every": 3, "eval_samples": 5,
+    "checkpoint_every": 2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TinySource:
+    """Counting files with a prompt of 16 bytes, or pairs of a tune and its "conversion"."""
+
+    corpus: str
+    pairs: bool
+
+    def plan(self, needed: Mapping[Side, int]) -> Plan:
+        return Plan(
+            corpus=self.corpus,
+            settings={"source": "tiny"},
+            extensions=("abc", "mid") if self.pairs else ("bin",),
+            prompt_bytes=0 if self.pairs else 16,
+        )
+
+    def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:
+        return SampleShard(samples=[self._sample(side, first + i) for i in range(count)])
+
+    def _sample(self, side: Side, number: int) -> Sample:
+        data = bytes((number + i) % 64 for i in range(40))
+        segments = [Segment(extension="bin", data=data)]
+        if self.pairs:
+            tune = f"X:1\nL:1/8\nM:4/4\nK:C\n{'CDEFGAB'[number % 7]}2|\n".encode()
+            segments = [
+                Segment(extension="abc", data=tune),
+                Segment(extension="mid", data=data[:20]),
+            ]
+        key = sample_key(self.corpus, side, number)
+        return Sample(key=key, segments=tuple(segments), group=f"{side}-{number}")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with params.yaml, two corpora, and one finished run of each."""
+    home = tmp_path_factory.mktemp("home")
+    for name, pairs in (("count", False), ("pairs", True)):
+        source = TinySource(corpus=name, pairs=pairs)
+        build_corpus(source, {"train": 30, "test": 8}, home / "data" / name)
+    runs = {
+        "count": {"corpus": "count", "model": MODEL, "train": TRAIN},
+        "pairs": {
+            "corpus": "pairs", "model": MODEL, "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
+        },
+        "first-ten": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 10}},
+        "too-many": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 99}},
+        "no-corpus": {"corpus": "counts", "model": MODEL, "train": TRAIN},
+        "turned": {
+            "corpus": "count", "model": MODEL, "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
+        },
+        "wrong-key": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "step": 3}},
+        "no-preset": {"corpus": "count", "model": {"preset": "papper"}, "train": TRAIN},
+    }  # fmt: skip
+    (home / "params.yaml").write_text(yaml.safe_dump({"runs": runs}))
+    for run in ("count", "pairs"):
+        assert bgpt(home, "train", run)[0] == 0
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def bgpt(home: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process, in folder `home`; return exit code, stdout and stderr."""
+    patch = pytest.MonkeyPatch()
+    from contextlib import redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    out, err = StringIO(), StringIO()
+    with patch.context() as context, redirect_stdout(out), redirect_stderr(err):
+        context.chdir(home)
+        context.setattr(sys, "argv", ["bgpt", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    code: Any = ended.value.code
+    return code or 0, out.getvalue(), err.getvalue()
+
+
+def refused(home: Path, *arguments: str, code: int = 2) -> str:
+    """Return the one line with which a command refuses."""
+    found, out, err = bgpt(home, *arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def test_training_leaves_a_model_with_its_provenance(home: Path) -> None:
+    run = home / "runs" / "count"
+    assert sorted(p.name for p in run.iterdir()) == [
+        "dvclive",
+        "metrics.jsonl",
+        "model",
+        "run.json",
+    ]
+    _, provenance = read_config(run / "model")
+    assert provenance["run"] == provenance["corpus"] == "count"
+    assert provenance["train_samples"] == 30
+    assert provenance["prompt_bytes"] == 16
+    assert provenance["step"] == 6
+    record = json.loads((run / "run.json").read_text())
+    manifest = json.loads((home / "data/count/manifest.json").read_text())
+    assert record["corpus"]["config_sha256"] == manifest["config_sha256"]
+    assert len(record["corpus"]["train_shards"]) == 1
+    assert [r["step"] for r in read_metrics(run)] == [2, 3, 4, 6]
+
+
+def test_a_finished_run_is_left_as_it_is(home: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (home / "runs/count").rglob("*")}
+    code, out, err = bgpt(home, "train", "count")
+    assert (code, out) == (0, "runs/count/model\n")
+    assert err == "runs/count: already finished\n"
+    assert {p: p.stat().st_mtime_ns for p in (home / "runs/count").rglob("*")} == before
+
+
+def test_a_smaller_scale_is_a_prefix_and_the_folder_can_be_chosen(home: Path) -> None:
+    assert bgpt(home, "train", "first-ten", "--out", "elsewhere")[0] == 0
+    assert read_config(home / "elsewhere/model")[1]["train_samples"] == 10
+
+
+def test_a_corpus_may_grow_by_whole_shards_under_a_run(home: Path, tmp_path: Path) -> None:
+    source = TinySource(corpus="count", pairs=False)
+    (tmp_path / "params.yaml").write_text((home / "params.yaml").read_text())
+    build_corpus(source, {"train": 1000, "test": 8}, tmp_path / "data/count")
+    assert bgpt(tmp_path, "train", "count")[0] == 0
+    build_corpus(source, {"train": 1100, "test": 8}, tmp_path / "data/count")
+    code, _, err = bgpt(tmp_path, "train", "count")
+    assert (code, err) == (0, "runs/count: already finished\n")
+
+
+# command -> what its one line of error must hold
+REFUSED = [
+    (["train", "coutn"], "unknown run 'coutn': did you mean 'count'?"),
+    (["train", "count", "--params", "x.yaml"], "x.yaml: no such file"),
+    (["train", "wrong-key"], "runs.wrong-key.train.step: unknown key 'step'"),
+    (["train", "no-preset"], "unknown preset 'papper': did you mean 'paper'?"),
+    (["train", "no-corpus"], "data/counts"),
+    (["train", "too-many"], "99 train samples wanted, but the corpus has 30"),
+    (["train", "turned"], "direction 'abc-to-midi' does not fit a corpus of .bin files"),
+    (["train", "first-ten", "--out", "runs/count"], "run.json: name is 'count' there and 'first"),
+    (["train"], "Missing argument 'RUN'"),
+    (["classify"], "No such command 'classify'"),
+    (["compress"], "No such command 'compress'"),
+    (["eval", "runs/count", "--files", "params.yaml"], "runs/count: not a model"),
+    (["eval", "runs/count/model"], "give files to weigh"),
+    (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),
+    (["eval", "runs/count/model", "--corpus", "data/pairs"], "needs directions"),
+    (["simulate", "runs/pairs/model", "16.bin", "-o", "o"], "was not trained to simulate"),
+    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs exactly 16"),
+    (["convert", "runs/count/model", "t.abc", "-o", "t.mid"], "was not trained to convert"),
+    (["convert", "runs/pairs/model", "16.bin", "-o", "t.mid"], "cannot turn .bin into .mid"),
+    (["convert", "runs/pairs/model", "bad.abc", "-o", "t.mid"], "bad.abc: not a tune"),
+    (["generate", "runs/count/model", "long.bin", "-o", "o"], "the 16 patches"),
+    (["generate", "runs/count/model", "nosuffix", "-o", "o"], "needs a suffix"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    home: Path, arguments: list[str], message: str
+) -> None:
+    for name, size in (("3.bin", 3), ("16.bin", 16), ("long.bin", 1000), ("nosuffix", 4)):
+        (home / name).write_bytes(bytes(size))
+    (home / "bad.abc").write_text("no tune at all")
+    (home / "t.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    assert message in refused(home, *arguments)
+    assert not (home / "o").exists()
+
+
+def test_a_corrupt_shard_names_itself_both_hashes_and_the_cure(tmp_path: Path, home: Path) -> None:
+    build_corpus(
+        TinySource(corpus="count", pairs=False), {"train": 30, "test": 8}, tmp_path / "data/count"
+    )
+    (tmp_path / "params.yaml").write_text((home / "params.yaml").read_text())
+    shard = next((tmp_path / "data/count/train").glob("*.tar"))
+    content = bytearray(shard.read_bytes())
+    content[600] ^= 1
+    shard.write_bytes(content)
+    line = refused(tmp_path, "train", "count")
+    assert f"{shard.name}: sha256" in line.replace("SHA-256", "sha256")
+    assert "bgpt-data build count" in line
+
+
+def test_eval_gives_both_figures_of_every_file(home: Path) -> None:
+    files = {"a.bin": bytes(range(40)), "b.abc": b"X:1\nK:C\nCDEF|\n"}
+    for name, data in files.items():
+        (home / name).write_bytes(data)
+    code, out, _ = bgpt(home, "eval", "runs/count/model", "--files", "a.bin", "b.abc", "--json")
+    scores = json.loads(out)
+    assert code == 0
+    assert [(s["file"], s["bytes"]) for s in scores] == [("a.bin", 40), ("b.abc", 14)]
+    for score in scores:
+        assert score["bits_per_byte"] == pytest.approx(
+            score["total_nats"] / 0.6931471805599453 / score["bytes"]
+        )
+        assert 0 < score["authors_nats_per_token"] < 8
+    _, text, _ = bgpt(home, "eval", "runs/count/model", "--files", "a.bin")
+    assert text.startswith("a.bin: 40 bytes, ")
+
+
+def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> None:
+    _, out, _ = bgpt(
+        home, "eval", "runs/pairs/model", "--corpus", "data/pairs", "--samples", "5", "--json"
+    )
+    assert json.loads(out) == pytest.approx(read_metrics(home / "runs/pairs")[-1]["eval"])
+    _, text, _ = bgpt(home, "eval", "runs/pairs/model", "--corpus", "data/pairs")
+    assert "8 samples" in text
+
+
+def test_the_model_writes_files(home: Path) -> None:
+    (home / "p.bin").write_bytes(bytes(range(16)))
+    arguments = ["simulate", "runs/count/model", "p.bin", "-o", "trace.bin", "--max-bytes", "20"]
+    assert bgpt(home, *arguments)[0] == 0
+    trace = (home / "trace.bin").read_bytes()
+    assert trace[:16] == bytes(range(16))
+    assert 16 <= len(trace) <= 36
+    (home / "start.bin").write_bytes(bytes(range(16)))
+    assert bgpt(home, "generate", "runs/count/model", "start.bin", "-o", "whole.bin")[0] == 0
+    longest = load_model(home / "runs/count/model").config.max_patches * 16
+    assert (home / "whole.bin").read_bytes()[:30] == trace[:30]
+    assert (home / "whole.bin").stat().st_size <= longest
+    (home / "tune.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    arguments = ["convert", "runs/pairs/model", "tune.abc", "-o", "made/tune.mid"]
+    code, _, err = bgpt(home, *arguments)
+    assert (code, err[:14]) == (0, "made/tune.mid:")
+    assert (home / "made/tune.mid").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "generate", "simulate", "convert"])
+def test_help_shows_an_example(home: Path, command: str) -> None:
+    code, out, err = bgpt(home, command, "--help")
+    assert (code, err) == (0, "")
+    assert f"Example:\n    bgpt {command} " in out
+
+
+def test_help_of_the_whole_needs_no_torch() -> None:
+    code = "import sys, bgpt.__main__ as m\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

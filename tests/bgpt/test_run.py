@@ -1,0 +1,159 @@
+"""A run's section is read strictly, and a run folder belongs to one configuration."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgpt.config import compact_cpu
+from bgpt.run import (
+    RunMismatch,
+    TrainConfig,
+    claim,
+    load_run,
+    parse_run,
+    read_record,
+    record_sha256,
+    run_record,
+)
+from pipelines.config import ConfigError
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    return {
+        "corpus": "cpu-toy",
+        "model": {"preset": "compact-cpu"},
+        "train": {"steps": 10},
+        **changes,
+    }
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    config = parse_run(values(**changes), "r")
+    return run_record(config, corpus_sha256="c" * 64, train_samples=2000, shards=("d", "e"))
+
+
+def test_a_preset_is_taken_and_single_keys_of_it_are_replaced() -> None:
+    run = parse_run(values(model={"preset": "compact-cpu", "patch_layers": 2}), "r")
+    assert asdict(run.model) == {**asdict(compact_cpu()), "patch_layers": 2}
+    assert run.train.budget.steps == 10
+    assert (run.name, run.corpus) == ("r", "cpu-toy")
+
+
+def test_nested_training_options_are_read() -> None:
+    train = parse_run(
+        values(
+            train={
+                "bytes": 1000, "loss": "file", "directions": {"abc-to-midi": 1, "midi-to-abc": 2},
+                "optimizer": {"kind": "muon", "lr": 0.004},
+            }
+        ),
+        "r",
+    ).train  # fmt: skip
+    assert train.directions == {"abc-to-midi": 1.0, "midi-to-abc": 2.0}
+    assert (train.optimizer.kind, train.optimizer.lr, train.loss) == ("muon", 0.004, "file")
+
+
+# what stands in params.yaml -> what the error must say
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"corpse": 1}, r"runs\.r\.corpse: unknown key 'corpse': did you mean 'corpus'"),
+    ({"corpus": 3}, r"runs\.r\.corpus: expected str, found 3"),
+    ({"model": "compact-cpu"}, r"runs\.r\.model: expected a mapping, found 'compact-cpu'"),
+    ({"model": {"preset": "compact-cpo"}}, r"model\.preset: unknown preset .* 'compact-cpu'"),
+    ({"model": {"preset": "paper", "patch_heads": 7}}, r"model: patch_width 768 is not a multiple"),
+    ({"model": {"preset": "paper", "patch_with": 7}}, r"model\.patch_with: .* 'patch_width'"),
+    ({"model": {"preset": "paper", "bf16": 1}}, r"model\.bf16: expected bool, found 1"),
+    ({"model": {}}, r"model\.\w+: missing"),
+    ({"train": {"step": 3}}, r"train\.step: unknown key 'step': did you mean 'steps'"),
+    ({"train": {"steps": "3"}}, r"train\.steps: expected int, found '3'"),
+    ({"train": {"steps": 3.5}}, r"train\.steps: expected int, found 3\.5"),
+    ({"train": {}}, r"train: give exactly one of steps and bytes"),
+    ({"train": {"steps": 3, "bytes": 9}}, r"train: give exactly one of steps and bytes"),
+    ({"train": {"steps": 3, "batch_size": 0}}, r"train: batch_size must be at least 1, not 0"),
+    ({"train": {"steps": 3, "loss": "scored"}}, r"train\.loss: unknown value 'scored'"),
+    ({"train": {"steps": 3, "warmup": 0.9}}, r"train: warmup 0\.9 and hold_until 0\.4"),
+    ({"train": {"steps": 3, "optimizer": {"lr": 0}}}, r"train\.optimizer: rates must be above 0"),
+    ({"train": {"steps": 3, "optimizer": {"l": 0}}}, r"train\.optimizer\.l: unknown key 'l'"),
+    ({"train": {"steps": 3, "train_samples": 0}}, r"train: train_samples must be at least 1"),
+    ({"train": {"steps": 3, "eval_samples": -1}}, r"train: eval_samples must be 0 or more"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD)
+def test_a_wrong_key_or_value_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_run(values(**changes), "r")
+
+
+def test_a_run_is_found_by_name(tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text(json.dumps({"runs": {"cpu-toy": values()}}))
+    assert load_run(params, "cpu-toy") == parse_run(values(), "cpu-toy")
+    with pytest.raises(ConfigError, match="unknown run 'cpu-to': did you mean 'cpu-toy'"):
+        load_run(params, "cpu-to")
+    with pytest.raises(ConfigError, match="no such file"):
+        load_run(tmp_path / "absent.yaml", "cpu-toy")
+
+
+def test_a_folder_is_claimed_once_and_again_by_the_same_configuration(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "r"
+    assert read_record(run) is None
+    claim(run, record())
+    before = (run / "run.json").read_bytes()
+    claim(run, record())
+    assert (run / "run.json").read_bytes() == before
+    found = read_record(run)
+    assert found is not None
+    assert record_sha256(found) == record_sha256(record())
+    assert found["corpus"]["train_shards"] == ["d", "e"]
+
+
+def test_another_configuration_is_refused_by_its_first_differing_key(tmp_path: Path) -> None:
+    claim(tmp_path / "r", record())
+    with pytest.raises(
+        RunMismatch,
+        match=rf"{re.escape(str(tmp_path))}/r/run.json: train.seed is 0 there and 4 now; pass",
+    ):
+        claim(tmp_path / "r", record(train={"steps": 10, "seed": 4}))
+    with pytest.raises(RunMismatch, match=r"model.patch_layers is 3 there and 2 now"):
+        claim(tmp_path / "r", record(model={"preset": "compact-cpu", "patch_layers": 2}))
+    with pytest.raises(RunMismatch, match=r"train.directions.abc-to-midi is absent there and 1.0"):
+        claim(tmp_path / "r", record(train={"steps": 10, "directions": {"abc-to-midi": 1}}))
+
+
+def test_other_shards_are_another_configuration(tmp_path: Path) -> None:
+    config = parse_run(values(), "r")
+
+    def with_shards(*shards: str) -> dict[str, Any]:
+        return run_record(config, corpus_sha256="c", train_samples=2000, shards=shards)
+
+    claim(tmp_path / "r", with_shards("d", "e"))
+    with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and 'f' now"):
+        claim(tmp_path / "r", with_shards("d", "f"))
+    with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and absent now"):
+        claim(tmp_path / "r", with_shards("d"))
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunMismatch, match=r"is no run \(no run.json\) and holds thesis.txt"):
+        claim(tmp_path, record())
+    with pytest.raises(RunMismatch, match="is a file"):
+        claim(tmp_path / "thesis.txt", record())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3"])
+def test_a_broken_record_says_so(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunMismatch, match=r"run.json: not .*delete"):
+        claim(tmp_path, record())
+
+
+def test_the_defaults_make_a_valid_configuration() -> None:
+    config = TrainConfig(steps=1)
+    assert config.schedule.scale(0.2) == 1.0
+    assert not config.directions
