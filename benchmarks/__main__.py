@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -257,13 +257,14 @@ def _progress(title: str) -> Generator[Callable[[int, int], None]]:
 
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
-    usage_error = typer.BadParameter.__mro__[2]  # click's base class, wherever typer keeps click
+    # click's base class, wherever this version of typer keeps click.
+    usage_error = cast("type[Exception]", typer.BadParameter.__mro__[2])
     try:
         sys.exit(app(standalone_mode=False))
     except usage_error as error:
-        format_message: Callable[[], str] = error.format_message  # pyright: ignore[reportAttributeAccessIssue]
-        if message := format_message():
-            print(f"error: {message}", file=sys.stderr)
+        message = str(getattr(error, "format_message", error.__str__)())
+        # `bgpt-bench` alone gives the help text as an error.
+        print(message if message.startswith("Usage:") else f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except (ValueError, OSError, EngineError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -101,7 +101,7 @@ def write_report(folder: Path, report: Report) -> Path:
     """Write a report into `folder` as TASK.SUBMISSION.json and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{report.task.name}.{report.submission.name}.json"
-    write_atomically(path, report_json(report).encode())
+    write_atomically(path, [report_json(report).encode()])
     return path
 
 
@@ -121,5 +121,5 @@ def write_summary(folder: Path) -> Path:
             }
             summary.setdefault(loaded["task"]["name"], {})[loaded["submission"]["name"]] = values
     path = folder / SUMMARY_NAME
-    write_atomically(path, (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, [(json.dumps(summary, indent=1, sort_keys=True) + "\n").encode()])
     return path

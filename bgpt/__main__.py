@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from safetensors import SafetensorError
 
 if TYPE_CHECKING:
     from pipelines.sample import Segment
@@ -205,7 +206,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("error: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SafetensorError) as error:  # the last: a full disk
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:

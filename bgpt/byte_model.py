@@ -1,3 +1,5 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 """A trained model as a `ByteModel`: it weighs continuations and writes them, in float32.
 
 Scores do not depend on which requests share a batch (within float32's last digits): padding enters

@@ -1,3 +1,4 @@
+# pyright: reportUnknownVariableType=false
 """Models and training state on disk: a folder with safetensors and JSON, written atomically.
 
 `config.json` says what the weights are weights of; loading checks names, shapes, dtypes and that
@@ -8,10 +9,10 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -32,7 +33,7 @@ class CheckpointError(ValueError):
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Generator[Path]:
     """Give an empty folder to fill; it becomes `path` at the end, all at once, or not at all.
 
     A folder already at `path` is replaced.
@@ -57,17 +58,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def save_model(
-    path: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None
-) -> None:
+def save_model(path: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None) -> None:
     """Write `model` as folder `path`; `provenance` (JSON values) is kept beside it."""
     with atomic_folder(path) as folder:
         write_model(folder, model, provenance)
 
 
-def write_model(
-    folder: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None
-) -> None:
+def write_model(folder: Path, model: Bgpt, provenance: Mapping[str, Any] | None = None) -> None:
     """Write a model's two files into an existing folder; see `atomic_folder`."""
     declared = {
         "schema_version": SCHEMA_VERSION,
@@ -113,13 +110,15 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{file}: not valid JSON: {error}") from error
-    if not isinstance(declared, dict) or declared.get("schema_version") != SCHEMA_VERSION:
+    if not isinstance(declared, dict):
+        raise CheckpointError(f"{file}: not a model: the top level must be an object")
+    found = cast("dict[str, Any]", declared)
+    if found.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointError(f"{file}: not a model of schema version {SCHEMA_VERSION}")
-    values, provenance = declared.get("model"), declared.get("provenance")
-    if not isinstance(values, dict) or not isinstance(provenance, dict):
+    if not all(isinstance(found.get(key), dict) for key in ("model", "provenance")):
         raise CheckpointError(f"{file}: keys 'model' and 'provenance' must be objects")
     try:
-        return parse(ModelConfig, values, "model"), provenance
+        return parse(ModelConfig, found["model"], "model"), found["provenance"]
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
 

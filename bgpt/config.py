@@ -12,6 +12,8 @@ from simulators.suggest import unknown_name
 
 PATCH_SIZE = 16
 """Bytes a patch (paper, section 3)."""
+NUMERIC_WIDTH = 40
+"""Columns of `numeric_bytes`: 8 bits, 8 waves as sine and cosine, 16 ramps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,8 @@ class ModelConfig:
     prev_layers: int = 0
     """Bidirectional blocks over the previous patch's bytes before they enter as `prev`."""
     numeric_bytes: bool = False
-    """Byte embedding and head begin with the value's bits and smooth codes of its size."""
+    """Byte embedding and head begin with the value's bits and smooth codes of its size, in their
+    first `NUMERIC_WIDTH` columns; training goes on from there."""
     window: int = 0
     """This many raw bytes before a position enter it as embeddings side by side; 0: none."""
     window_width: int = 32
@@ -63,6 +66,8 @@ class ModelConfig:
     source_attention: bool = False
     """Byte positions attend to the bytes of the source segment (conversion only)."""
     source_heads: int = 2
+    source_window: int = 16
+    """A source byte is read together with this many bytes around it; a multiple of 2."""
     bf16: bool = False
     """Training in bfloat16 where it pays; scoring and weights stay in float32."""
 
@@ -93,6 +98,20 @@ class ModelConfig:
         extras = self.prev or self.window or self.source_attention
         if extras and self.byte_embedding is None:
             raise ValueError("prev, window and source_attention need a shared byte_embedding")
+        if self.numeric_bytes and min(self.byte_embedding or 0, self.byte_width) < NUMERIC_WIDTH:
+            raise ValueError(
+                f"numeric_bytes needs byte_embedding and byte_width of at least {NUMERIC_WIDTH}"
+            )
+        if self.source_heads < 1 or self.byte_width % self.source_heads:
+            raise ValueError(
+                f"byte_width {self.byte_width} is no multiple of {self.source_heads} source heads"
+            )
+        if self.source_window < 2 or self.source_window % 2:
+            raise ValueError(f"source_window must be even and at least 2, not {self.source_window}")
+        if self.window_width < 1:
+            raise ValueError(f"window_width must be at least 1, not {self.window_width}")
+        if self.prev_layers < 0 or (self.prev_layers and not self.prev):
+            raise ValueError(f"prev_layers {self.prev_layers} needs prev, and is not negative")
         if not 0 <= self.window <= 64:
             raise ValueError(f"window must be in 0..64, not {self.window}")
 
@@ -112,7 +131,7 @@ def compact_cpu() -> ModelConfig:
         byte_width=64, byte_layers=1, byte_heads=4, byte_ffn=256,
         norm="rms", activation="relu2", positions="learned", qk_norm=True, biases=False,
         zero_init_outputs=True, byte_embedding=64, patch_at_every_byte=True,
-        tied_head=False, prev=True,
+        tied_head=False, prev=True, prev_layers=2, numeric_bytes=True, bf16=True,
     )  # fmt: skip
 
 
@@ -123,7 +142,7 @@ def compact_music() -> ModelConfig:
         byte_width=96, byte_layers=1, byte_heads=4, byte_ffn=384,
         norm="rms", activation="relu2", positions="learned", qk_norm=True, biases=False,
         zero_init_outputs=True, byte_embedding=64, patch_at_every_byte=True,
-        tied_head=False, window=32, source_attention=True,
+        tied_head=False, window=32, source_attention=True, bf16=True,
     )  # fmt: skip
 
 

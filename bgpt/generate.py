@@ -1,3 +1,5 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 """Greedy decoding of many prompts at once, with caches at both levels.
 
 A patch is decoded byte by byte against the byte level's small cache; then it enters the patch
@@ -14,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bgpt.byte_level import SourceMemory
 from bgpt.config import PATCH_SIZE
 from bgpt.layers import attend_plain, causal_mask, ragged, take_rows
-from bgpt.model import Bgpt, SourceMemory
+from bgpt.model import Bgpt
 from bgpt.patching import TooLong, collate, layout
 from bgpt.protocol import EOP, Prompt
 from pipelines.sample import Segment
@@ -81,7 +84,8 @@ class _Rows:
             self.source = SourceMemory(
                 keys=self.source.keys[kept],
                 values=self.source.values[kept],
-                valid=self.source.valid[kept],
+                mask=self.source.mask[kept],
+                num_patches=self.source.num_patches[kept],
             )
 
 
@@ -171,8 +175,7 @@ class _Decoder:
                 before = stream[:, -window:] if window else stream[:, -1:]
                 x = x + level.byte_inputs(before, 1, model.embedding, x.dtype)
             if rows.source is not None:
-                visible = rows.source.valid[:, None]
-                x = x + level.read_source(x[:, None], rows.source, visible)[:, 0]
+                x = x + level.read_source(x[:, None], rows.source, rows.length[:, None])[:, 0]
             for block, block_keys, block_values in zip(level.blocks, keys, values, strict=True):
                 q, k, v = block.attention.heads(block.norm_1(x))
                 block_keys.append(k)

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """The parts both levels are made of: norm, attention, feed-forward, block, and ragged rows.
 
 Every linear layer computes in the dtype of what it is given; weights stay in float32. Causal
@@ -7,6 +8,7 @@ Shapes: B samples, T patches of the longest, N patches in all, D width, H heads,
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,13 +22,18 @@ EPSILON = 1e-5
 """GPT-2's; used by every norm."""
 
 
-class Linear(nn.Linear):
+class Linear(nn.Module):
     """A linear layer that casts its weights to the dtype of its input."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
-        """Map `[..., in]` to `[..., out]`."""
-        bias = None if self.bias is None else self.bias.to(input.dtype)
-        return F.linear(input, self.weight.to(input.dtype), bias)
+    def __init__(self, num_inputs: int, num_outputs: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_outputs, num_inputs))
+        self.bias = nn.Parameter(torch.empty(num_outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[..., num_inputs]` to `[..., num_outputs]`."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias)
 
 
 class LayerNorm(nn.Module):
@@ -216,6 +223,16 @@ class Block(nn.Module):
         self.attention = Attention(config, width, num_heads)
         self.norm_2 = make_norm(config, width)
         self.feed_forward = FeedForward(config, width, inner)
+
+
+class Blocks(nn.ModuleList):
+    """A stack of blocks."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        super().__init__(blocks)
+
+    def __iter__(self) -> Iterator[Block]:
+        return cast("Iterator[Block]", super().__iter__())
 
 
 def attend_causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -1,3 +1,6 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportPrivateImportUsage=false
 """AdamW, and Muon for hidden matrices, behind one small object that the trainer drives.
 
 Muon takes the momentum of a matrix and steps along its nearest orthogonal matrix, found by a few
@@ -133,7 +136,7 @@ class Optimizers:
             if not group:
                 continue
             # torch's fused kernel: one pass over weights, gradients and both moments.
-            torch._fused_adamw_(  # noqa: SLF001
+            torch._fused_adamw_(
                 [self._adamw[name] for name in group],
                 [_gradient(self._adamw[name]) for name in group],
                 [self._first[name] for name in group],
@@ -159,14 +162,14 @@ class Optimizers:
         for shape, names in by_shape.items():
             gradients = [_gradient(self._muon[name]) for name in names]
             momenta = [self._momentum[name] for name in names]
-            torch._foreach_lerp_(momenta, gradients, 1 - beta)  # noqa: SLF001
+            torch._foreach_lerp_(momenta, gradients, 1 - beta)
             nesterov = torch.stack(gradients).lerp_(torch.stack(momenta), beta)
             # A step as large in every weight as a square matrix would make it.
             size = max(1.0, shape[0] / shape[1]) ** 0.5
             updates = orthogonalise(nesterov).mul_(-rate * size)
-            weights = [self._muon[name] for name in names]
-            torch._foreach_mul_(weights, 1 - rate * self.config.weight_decay)  # noqa: SLF001
-            torch._foreach_add_(weights, list(updates.unbind()))  # noqa: SLF001
+            weights: list[Tensor] = [self._muon[name] for name in names]
+            torch._foreach_mul_(weights, 1 - rate * self.config.weight_decay)
+            torch._foreach_add_(weights, list(updates.unbind()))
 
 
 def make_optimizers(model: nn.Module, config: OptimConfig) -> Optimizers:

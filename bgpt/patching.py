@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """A sample as a sequence of patches: the layout, what of it is scored, and batches of them.
 
 Layout: an extension patch, the file's bytes in patches of 16 padded with `EOP`, for a conversion
@@ -7,7 +8,7 @@ too long is an error. This module knows nothing of shards or of the model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -73,6 +74,38 @@ class PatchBatch:
             source_patches=self.source_patches.to(device),
             num_bytes=self.num_bytes,
             num_tokens=self.num_tokens,
+        )
+
+    def split(self, max_patches: int) -> "list[PatchBatch]":
+        """Return the batch in parts of at most `max_patches` padded patches (at least one row).
+
+        Each part is only as long as its longest row. For gradients in parts: memory grows with
+        what goes through the byte level at once.
+        """
+        parts: list[PatchBatch] = []
+        lengths = cast("list[int]", self.num_patches.tolist())
+        first = 0
+        while first < len(lengths):
+            stop, longest = first + 1, lengths[first]
+            while stop < len(lengths):
+                longer = max(longest, lengths[stop])
+                if longer * (stop + 1 - first) > max_patches:
+                    break
+                stop, longest = stop + 1, longer
+            parts.append(self._rows(first, stop, longest))
+            first = stop
+        return parts
+
+    def _rows(self, first: int, stop: int, longest: int) -> "PatchBatch":
+        patches = self.patches[first:stop, :longest]
+        loss_mask = self.loss_mask[first:stop, :longest]
+        return PatchBatch(
+            patches=patches,
+            loss_mask=loss_mask,
+            num_patches=self.num_patches[first:stop],
+            source_patches=self.source_patches[first:stop],
+            num_bytes=int((loss_mask & (patches != EOP)).sum()),
+            num_tokens=int(loss_mask.sum()),
         )
 
 

@@ -54,8 +54,9 @@ class TrainConfig:
     """Share of the budget at which they begin to fall."""
     final: float = 0.0
     """Share of the peak at the end."""
-    threads: int = 2
-    """CPU threads; part of the configuration, because sums depend on it in the last bit."""
+    threads: int = 1
+    """CPU threads; part of the configuration, because sums depend on it in the last bit. More than
+    the free cores makes a small model many times slower: torch's threads wait for each other."""
     device: Literal["cpu", "cuda"] = "cpu"
     log_every: int = 20
     """Steps between two lines of metrics."""

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
-from dvclive.live import Live
+if TYPE_CHECKING:
+    from dvclive.live import Live
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,8 +121,10 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, allow_nan=False) + "\n"
 
 
-def _open_live(folder: Path) -> Live:
+def _open_live(folder: Path) -> "Live":
     """Return a DVCLive logger that writes scalars and nothing else, with or without git."""
+    from dvclive.live import Live  # half a second, which reading metrics need not pay
+
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     return Live(
         str(folder), resume=False, report=None, save_dvc_exp=False, dvcyaml=None, cache_images=False

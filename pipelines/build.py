@@ -14,7 +14,6 @@ still hash to what the record says. Whatever the interruptions, the finished fol
 It draws no sample (the sources do) and knows no command line.
 """
 
-import dataclasses
 import fcntl
 import importlib.metadata
 import json
@@ -26,39 +25,37 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.config import parse
 from pipelines.engine import Engine, LocalEngine
+from pipelines.index import INDEX_NAME, ShardColumns, columns_sha256, shard_columns, write_index
 from pipelines.manifest import (
-    INDEX_NAME,
     MANIFEST_NAME,
     CorpusError,
     Manifest,
-    ShardColumns,
     ShardEntry,
-    columns_sha256,
     encode_manifest,
-    index_columns,
     make_manifest,
-    read_index,
     read_manifest,
-    shard_columns,
-    write_index,
 )
-from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Plan, SamplesUnreachable, Side, Source
+from pipelines.plan import SIDES, Plan, SamplesUnreachable, Side, Source
+from pipelines.records import (
+    PARTIAL_NAME,
+    Records,
+    ShardJob,
+    ShardRecord,
+    read_record,
+    record_path,
+    shard_jobs,
+    shard_path,
+    write_record,
+)
 from pipelines.sample import KEY_PATTERN, sample_key
 from pipelines.shards import (
     TEMPORARY_SUFFIX,
-    ShardCorrupt,
-    check_sha256,
     index_path,
-    list_members,
-    map_shard,
-    members_starts,
     pack_shard,
     read_starts,
     sync_folder,
@@ -67,7 +64,6 @@ from pipelines.shards import (
 )
 
 BUILD_NAME = "build.json"
-PARTIAL_NAME = ".partial"
 
 _PACKAGES = ("byteworld", "music21", "numba", "numpy", "pyarrow", "rensa", "symusic")
 
@@ -84,29 +80,6 @@ class BuildReport:
     kept_shards: int
     built_shards: int
     removed_shards: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardJob:
-    """One shard to make: samples `first` to `first + count - 1` of a side."""
-
-    side: Side
-    number: int
-    count: int
-
-    @property
-    def first(self) -> int:
-        """Return the number of the shard's first sample."""
-        return self.number * SAMPLES_PER_SHARD
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardRecord:
-    """What `.partial/` keeps of a finished shard until the manifest and the index take it over."""
-
-    config_sha256: str
-    entry: ShardEntry
-    columns: dict[str, list[Any]]
 
 
 def build_corpus(
@@ -139,27 +112,6 @@ def build_corpus(
         report = _build(source, plan, jobs, out, engine or LocalEngine(1), on_progress)
         shutil.rmtree(out / PARTIAL_NAME)
     return report
-
-
-def shard_jobs(side: Side, num_samples: int) -> list[ShardJob]:
-    """Return the shards of one side.
-
-    >>> [job.count for job in shard_jobs("test", 2300)]
-    [1000, 1000, 300]
-    """
-    return [
-        ShardJob(
-            side=side,
-            number=first // SAMPLES_PER_SHARD,
-            count=min(SAMPLES_PER_SHARD, num_samples - first),
-        )
-        for first in range(0, num_samples, SAMPLES_PER_SHARD)
-    ]
-
-
-def shard_path(out: Path, corpus: str, job: ShardJob) -> Path:
-    """Return where a shard lies."""
-    return out / job.side / f"{corpus}-{job.number:06d}.tar"
 
 
 def _check_plan(plan: Plan, needed: Mapping[Side, int]) -> None:
@@ -224,7 +176,7 @@ def _build(
     """Do the work of `build_corpus` in a prepared folder."""
     _sweep(out)
     finished = _finished_manifest(out)
-    records = _Records(out, plan, finished)
+    records = Records(out, plan, finished)
     entries = {job: entry for job in jobs if (entry := records.kept_entry(job)) is not None}
     kept = len(entries)
     surplus = _surplus_shards(out, plan, jobs)
@@ -302,84 +254,6 @@ def _surplus_shards(out: Path, plan: Plan, jobs: list[ShardJob]) -> list[Path]:
     return sorted(found - wanted)
 
 
-class _Records:
-    """What is known of shards that were made before: from `.partial/`, or the finished corpus."""
-
-    def __init__(self, out: Path, plan: Plan, finished: Manifest | None) -> None:
-        self._out = out
-        self._plan = plan
-        self._finished: dict[tuple[str, int], tuple[ShardEntry, int]] = {}
-        """Entry and first row of the index of every shard of the finished corpus."""
-        if finished is None or finished.config_sha256 != plan.config_sha256:
-            return
-        try:
-            self._index = read_index(out / INDEX_NAME, finished)
-        except CorpusError:
-            return
-        row = 0
-        for side in SIDES:
-            for number, entry in enumerate(finished.sides[side].shards):
-                self._finished[side, number] = (entry, row)
-                row += entry.samples
-
-    def kept_entry(self, job: ShardJob) -> ShardEntry | None:
-        """Return the entry of a shard that is there, of this configuration, whole and unchanged."""
-        record = self._find(job)
-        path = shard_path(self._out, self._plan.corpus, job)
-        if record is None or record.entry.samples != job.count or record.entry.name != path.name:
-            return None
-        try:
-            check_sha256(path, record.entry.bytes, record.entry.sha256)
-            members = list_members(map_shard(path, record.entry.bytes))
-            if members_starts(members).tolist() != read_starts(path).tolist():
-                return None
-        except ShardCorrupt:
-            return None
-        return record.entry
-
-    def save(self, job: ShardJob) -> None:
-        """Write the record of a kept shard to `.partial/`."""
-        record = self._find(job)
-        assert record is not None
-        write_record(_record_path(self._out, job), record)
-
-    def _find(self, job: ShardJob) -> ShardRecord | None:
-        """Return the record of a shard of this configuration, checked against its own hash."""
-        record = read_record(_record_path(self._out, job))
-        config_sha256 = self._plan.config_sha256
-        if record is None or record.config_sha256 != config_sha256:
-            if (job.side, job.number) not in self._finished:
-                return None
-            entry, row = self._finished[job.side, job.number]
-            columns = index_columns(self._index.slice(row, entry.samples))
-            record = ShardRecord(config_sha256=config_sha256, entry=entry, columns=columns)
-        return record if columns_sha256(record.columns) == record.entry.index_sha256 else None
-
-
-def _record_path(out: Path, job: ShardJob) -> Path:
-    """Return where a shard's record lies."""
-    return out / PARTIAL_NAME / f"{job.side}-{job.number:06d}.json"
-
-
-def write_record(path: Path, record: ShardRecord) -> None:
-    """Write a shard's record; `read_record` is the inverse."""
-    text = json.dumps(dataclasses.asdict(record), separators=(",", ":"), allow_nan=False)
-    write_atomically(path, text.encode("ascii"))
-
-
-def read_record(path: Path) -> ShardRecord | None:
-    """Read a shard's record; `None` if there is none, or it is damaged."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-        return ShardRecord(
-            config_sha256=content["config_sha256"],
-            entry=parse(ShardEntry, content["entry"], path.name),
-            columns=content["columns"],
-        )
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _MakeShard:
     """The work of one job; pickled once to every worker."""
@@ -405,14 +279,14 @@ class _MakeShard:
             entry = ShardEntry(
                 name=path.name,
                 samples=job.count,
-                bytes=len(packed.tar),
+                bytes=packed.num_bytes,
                 sha256=sha256,
                 index_sha256=columns_sha256(columns),
                 dropped=dict(shard.dropped),
             )
             record = ShardRecord(config_sha256=plan.config_sha256, entry=entry, columns=columns)
             sync_folder(path.parent)
-            write_record(_record_path(self.out, job), record)
+            write_record(record_path(self.out, job), record)
         return job, entry
 
 
@@ -427,7 +301,7 @@ def _index_parts(
 ) -> Iterator[tuple[Side, int, NDArray[np.int64], ShardColumns]]:
     """Yield every shard's part of the index, one at a time."""
     for job in jobs:
-        record = read_record(_record_path(out, job))
+        record = read_record(record_path(out, job))
         assert record is not None, job
         starts = read_starts(shard_path(out, plan.corpus, job))
         yield job.side, job.number, starts[:-1], record.columns

@@ -89,12 +89,12 @@ def load_corpora(params: Path | None) -> dict[str, CorpusConfig]:
     if params is None:
         return packaged_corpora()
     found: dict[str, CorpusConfig] = {}
-    corpora = section(load_params(params), "corpora")
-    for name in corpora:
+    content = load_params(params)
+    for name in section(content, "corpora"):
         where = f"corpora.{name}"
         if KEY_PATTERN.fullmatch(sample_key(str(name), "train", 0)) is None:
             raise ConfigError(f"{where}: a name has lower-case letters, digits, '-' and '_' only")
-        found[str(name)] = parse(CorpusConfig, section(corpora, name), where)
+        found[str(name)] = parse(CorpusConfig, section(content, "corpora", name), where)
     return found
 
 

@@ -17,7 +17,8 @@ from typing import Any, final
 import numpy as np
 import pyarrow as pa
 
-from pipelines.manifest import INDEX_NAME, CorpusError, Manifest, read_index, read_manifest
+from pipelines.index import INDEX_NAME, read_index
+from pipelines.manifest import CorpusError, Manifest, read_manifest
 from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Side
 from pipelines.shards import (
     ShardCorrupt,

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulators.music.render import render_tune
-
 from pipelines.config import parse
 from pipelines.corpus import Corpus, CorpusError
 from pipelines.plan import SIDES, Side
 from pipelines.sources.cpu import CpuOptions
 from simulators.cpu.render import render_trace
+from simulators.music.render import render_tune
 from simulators.registry import make_system
 from simulators.suggest import unknown_name
 

@@ -14,17 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipelines.corpus import cure
-from pipelines.manifest import (
-    INDEX_NAME,
-    CorpusError,
-    Manifest,
-    ShardColumns,
-    ShardEntry,
-    columns_sha256,
-    index_columns,
-    read_index,
-    read_manifest,
-)
+from pipelines.index import INDEX_NAME, ShardColumns, columns_sha256, index_columns, read_index
+from pipelines.manifest import CorpusError, Manifest, ShardEntry, read_manifest
 from pipelines.plan import SIDES, Side
 from pipelines.shards import (
     ShardCorrupt,

@@ -65,8 +65,6 @@ def test_every_command_of_the_line_is_public() -> None:
 
 @pytest.mark.parametrize("name", ["bgpt-data", "bgpt", "bgpt-bench"])
 def test_help_of_each_command_shows_an_example(name: str) -> None:
-    done = subprocess.run(
-        [name, "--help"], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([name, "--help"], capture_output=True, text=True, check=True, timeout=60)
     assert f"{name} " in done.stdout
     assert "xample" in done.stdout

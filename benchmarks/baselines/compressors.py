@@ -12,7 +12,7 @@ import lzma
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Any, final
 
 import brotli
 import zstandard
@@ -92,7 +92,7 @@ def train_dictionary(examples: Sequence[Continuation]) -> zstandard.ZstdCompress
 
     Too few samples to train on become a dictionary as they are.
     """
-    samples: list[Buffer] = []
+    samples: list[Any] = []
     room = MAX_DICTIONARY_INPUT
     for example in examples:
         sample = given_bytes(example.prompt) + example.target

@@ -259,7 +259,7 @@ def _provenance(
         return provenance
     provenance["material"] = "the user's own folder of .abc files"
     by_file: dict[str, list[str]] = {}
-    for drop in drops:
+    for drop in sorted(drops, key=lambda drop: drop.tune.place):
         by_file.setdefault(drop.tune.file, []).append(_drop_line(drop))
     provenance["dropped_by_file"] = dict(sorted(by_file.items()))
     return provenance

@@ -42,6 +42,8 @@ class RawTune:
     """Path below the catalogue's folder, with forward slashes."""
     number: str
     """What its `X:` line says; not always a number, nor unique."""
+    place: int
+    """Its place in the file, from 0."""
     text: str
     """From the `X:` line to the next one."""
     dropped: DropReason | None = None
@@ -104,19 +106,22 @@ _TUNE_START = re.compile(r"^(?=X:)", re.MULTILINE)
 def _tunes_of_file(path: Path, file: str, collection: str, licence: Licence) -> list[RawTune]:
     """Cut one file at its `X:` lines; what stands before the first is no tune."""
 
-    def tune(number: str, text: str, dropped: DropReason | None = None) -> RawTune:
+    def tune(
+        number: str, text: str, *, place: int = 0, dropped: DropReason | None = None
+    ) -> RawTune:
         return RawTune(
             collection=collection,
             licence=licence,
             file=file,
             number=number,
+            place=place,
             text=text,
             dropped=dropped,
         )
 
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            return [tune("", "", DropReason.FILE_TOO_LARGE)]
+            return [tune("", "", dropped=DropReason.FILE_TOO_LARGE)]
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
@@ -125,5 +130,8 @@ def _tunes_of_file(path: Path, file: str, collection: str, licence: Licence) -> 
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     parts = [part for part in _TUNE_START.split(text) if part.startswith("X:")]
     if not parts:
-        return [tune("", "", DropReason.NO_TUNE)]
-    return [tune(part.partition("\n")[0][2:].strip()[:40], part) for part in parts]
+        return [tune("", "", dropped=DropReason.NO_TUNE)]
+    return [
+        tune(part.partition("\n")[0][2:].strip()[:40], part, place=place)
+        for place, part in enumerate(parts)
+    ]

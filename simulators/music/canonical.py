@@ -152,7 +152,7 @@ _MUSIC = re.compile(
     """,
     re.VERBOSE,
 )
-_INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]|:]*)\]")
+_INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]|:]*|[ \t]*[Cc]\|[ \t]*)\]")
 
 
 def _canonical_music(line: str, voices: set[str]) -> str:

@@ -7,8 +7,10 @@ every output is byte-identical to that of a run on the tune alone, because
 - tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune);
 - each gets an `X:` number of its own, because outputs are named by it;
 - abc2midi returns 0 even after errors, so its output is read too;
-- a batch with any trouble is taken apart: tunes named by an error are run alone, the others again
-  without them, and where nothing is named (a crash) the batch is halved, down to the tune.
+- a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
+  tune leaves something behind in silence;
+- a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
+  others again without them; where nothing is named (a crash) the batch is halved, down to the tune.
 
 A tune is dropped only for what it does alone, never for what its neighbour did.
 """
@@ -54,11 +56,11 @@ def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
 
     Raises:
         ConverterMissing: abc2midi is not installed.
-        ValueError: a tune does not start with `X:1` and a line end.
+        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
     """
     for number, tune in enumerate(tunes):
-        if not tune.startswith(_FIRST_LINE):
-            raise ValueError(f"tune {number} is not in normal form: it starts with {tune[:20]!r}")
+        if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
+            raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
     results: list[bytes | DropReason] = []
     for start in range(0, len(tunes), BATCH_TUNES):
         results += _convert_batch(tunes[start : start + BATCH_TUNES])
@@ -131,50 +133,70 @@ def _check_build(program: Path, _changed_ns: int) -> None:
 
 
 _FIRST_LINE = "X:1\n"
+_SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
+"""A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
+before it has left something behind (an unfinished tuplet does, and nothing is reported)."""
+
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
 def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
     """Convert tunes in one process if it goes well, else in parts."""
-    if not tunes:
-        return []
+    if len(tunes) < 2:
+        return [_convert_alone(tune) for tune in tunes]
     text, first_lines = _join(tunes)
     run = run_limited(
         [_program("abc2midi"), "in.abc", "-quiet"],
         files={"in.abc": text.encode("ascii")},
         output_bytes=_MAX_OUTPUT_BYTES,
     )
-    outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, len(tunes) + 1)]
-    reported = run.exit_code != 0 or b"Error" in run.output
-    if run.ending is Ending.EXITED and not reported and all(outputs):
-        return list(outputs)
-    if len(tunes) == 1:
-        return [_reason(run)]
-    suspects = _named_by_errors(run.output, first_lines)
+    outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, 2 * len(tunes) + 2)]
+    sentinels, converted = outputs[::2], outputs[1::2]
+    suspects = set(_named_by_errors(run.output, first_lines))
+    if run.ending is Ending.EXITED and run.exit_code == 0 and all(outputs):
+        fresh, *after = sentinels
+        suspects.update(i for i, sentinel in enumerate(after) if sentinel != fresh)
+        if not suspects and b"Error" not in run.output:
+            return list(converted)
     if suspects and len(suspects) < len(tunes):
-        alone = {number: _convert_batch([tunes[number]])[0] for number in suspects}
-        rest = iter(_convert_batch([t for i, t in enumerate(tunes) if i not in alone]))
+        alone = {i: _convert_alone(tunes[i]) for i in sorted(suspects)}
+        rest = iter(_convert_batch([tune for i, tune in enumerate(tunes) if i not in alone]))
         return [alone[i] if i in alone else next(rest) for i in range(len(tunes))]
     middle = len(tunes) // 2
     return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
 
 
+def _convert_alone(tune: str) -> bytes | DropReason:
+    """Convert one tune in a process of its own: what every batch must agree with."""
+    run = run_limited(
+        [_program("abc2midi"), "in.abc", "-quiet"], files={"in.abc": tune.encode("ascii")}
+    )
+    mid = run.files.get("in1.mid", b"")
+    if run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output and mid:
+        return mid
+    return _reason(run)
+
+
 def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
-    """Return one ABC file with renumbered tunes, and the line (from 1) at which each starts."""
-    parts: list[str] = []
+    """Return one ABC file, and the line (from 1) at which each tune starts.
+
+    Renumbered: a sentinel, tune, sentinel, tune, ..., sentinel.
+    """
+    parts = [f"X:1\n{_SENTINEL}\n"]
+    line = 1 + parts[0].count("\n")
     first_lines: list[int] = []
-    line = 1
     for number, tune in enumerate(tunes, 1):
         first_lines.append(line)
-        parts.append(f"X:{number}\n{tune[len(_FIRST_LINE) :]}\n")
-        line += tune.count("\n") + 1
+        parts.append(f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\n")
+        parts.append(f"X:{2 * number + 1}\n{_SENTINEL}\n")
+        line += parts[-2].count("\n") + parts[-1].count("\n")
     return "".join(parts), first_lines
 
 
 def _named_by_errors(output: bytes, first_lines: Sequence[int]) -> list[int]:
     """Return the numbers (from 0) of the tunes in which an error is reported."""
     lines = [int(found) for found in _ERROR_LINE.findall(output)]
-    return sorted({max(bisect_right(first_lines, line) - 1, 0) for line in lines})
+    return [max(bisect_right(first_lines, line) - 1, 0) for line in lines]
 
 
 def _reason(run: LimitedRun) -> DropReason:

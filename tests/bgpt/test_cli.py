@@ -1,6 +1,7 @@
 """`bgpt` end to end on tiny corpora: what it writes, and how it says what went wrong."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import yaml
 from bgpt.__main__ import main
 from bgpt.checkpoint import load_model, read_config
 from bgpt.telemetry import read_metrics
+from bgpt.train import TrainingDiverged, TrainingInterrupted
 from pipelines.build import build_corpus
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
@@ -216,6 +218,35 @@ def test_a_corrupt_shard_names_itself_both_hashes_and_the_cure(tmp_path: Path, h
     line = refused(tmp_path, "train", "count")
     assert f"{shard.name}: sha256" in line.replace("SHA-256", "sha256")
     assert "bgpt-data build count" in line
+
+
+def test_an_interrupted_run_ends_with_the_signals_code_and_a_diverged_one_with_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise TrainingInterrupted("stopped by signal 15; saved", signal_number=15)
+
+    def diverged(*_: Any, **__: Any) -> None:
+        raise TrainingDiverged("step 3: the loss is nan")
+
+    monkeypatch.setattr("bgpt.launch.train", stopped)
+    code, _, err = bgpt(home, "train", "first-ten", "--out", "stopped")
+    assert (code, err) == (143, "stopped by signal 15; saved\n")
+    monkeypatch.setattr("bgpt.launch.train", diverged)
+    assert "step 3: the loss" in refused(home, "train", "first-ten", "--out", "nan", code=1)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(home: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        line = refused(home, "train", "first-ten", "--out", "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in line
+    assert list((home / "full/checkpoints").iterdir()) == []
+    assert bgpt(home, "train", "first-ten", "--out", "full")[0] == 0
+    assert [r["step"] for r in read_metrics(home / "full")] == [2, 3, 4, 6]
 
 
 def test_eval_gives_both_figures_of_every_file(home: Path) -> None:

@@ -1,0 +1,67 @@
+# pyright: reportUnknownMemberType=false
+"""The patch-level decoder: from the patches so far to a vector that foretells the next one.
+
+It knows no single bytes beyond its patch embedding; those are `bgpt.byte_level`'s.
+
+Shapes: B samples, T patches of the longest row, R patches in flat form, D width.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from bgpt.config import PATCH_SIZE, ModelConfig
+from bgpt.layers import Block, Blocks, Linear, Ragged, attend_causal, make_norm
+from bgpt.protocol import NUM_TOKENS
+
+
+class PatchLevel(nn.Module):
+    """The decoder over patches."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.patch_width
+        if config.byte_embedding is None:
+            self.table = nn.Parameter(torch.empty(PATCH_SIZE * NUM_TOKENS, width))
+            self.table_bias = nn.Parameter(torch.empty(width))
+        else:
+            self.join = Linear(PATCH_SIZE * config.byte_embedding, width, bias=config.biases)
+        if config.positions == "learned":
+            self.positions = nn.Parameter(torch.empty(config.max_patches, width))
+        self.blocks = Blocks(
+            Block(config, width, config.patch_heads, config.patch_ffn)
+            for _ in range(config.patch_layers)
+        )
+        self.norm = make_norm(config, width)
+
+    def embed(
+        self, tokens: Tensor, at: Tensor, embedding: nn.Embedding | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Return `[R, D]` of patches `tokens [R, 16]` that stand at positions `at [R]`."""
+        if embedding is None:
+            # A one-hot vector times a matrix is a sum of 16 look-ups.
+            offsets = torch.arange(PATCH_SIZE, device=tokens.device) * NUM_TOKENS
+            x = F.embedding_bag(tokens + offsets, self.table, mode="sum") + self.table_bias
+        else:
+            x = self.join(embedding(tokens).flatten(1).to(dtype))
+        if self.config.positions == "learned":
+            x = x + self.positions[at].to(dtype)
+        return x.to(dtype)
+
+    def rotary_positions(self, at: Tensor) -> Tensor | None:
+        """Return `at` if attention rotates by position, else None."""
+        return at if self.config.positions == "rotary" else None
+
+    def forward(
+        self, tokens: Tensor, rows: Ragged, embedding: nn.Embedding | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Return `[R, D]`: what each patch and all before it say of the next one."""
+        at = rows.positions()
+        x = self.embed(tokens, at, embedding, dtype)
+        for block in self.blocks:
+            q, k, v = block.attention.heads(block.norm_1(x), self.rotary_positions(at))
+            mixed = attend_causal(rows.pad(q), rows.pad(k), rows.pad(v))
+            x = x + block.attention.out(rows.flatten(mixed).flatten(1))
+            x = x + block.feed_forward(block.norm_2(x))
+        return self.norm(x)

@@ -1,0 +1,161 @@
+"""`bgpt-bench` from a corpus on disk to a leaderboard, and how it takes a user's mistakes."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.__main__ import main
+from bgpt.checkpoint import save_model
+from bgpt.config import preset
+from bgpt.model import Bgpt
+from pipelines.build import build_corpus
+from pipelines.corpora import find_corpus, load_corpora, make_source
+from pipelines.engine import LocalEngine
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "cpu-toy"
+    source = make_source("cpu-toy", find_corpus("cpu-toy", load_corpora(None)))
+    build_corpus(source, {"train": 60, "test": 12}, out, engine=LocalEngine(1))
+    return out
+
+
+def run(*arguments: object) -> int:
+    old = sys.argv
+    sys.argv = ["bgpt-bench", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = old
+    return 0
+
+
+@pytest.fixture(scope="module")
+def predictions(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("predictions")
+    arguments = ("cpu-toy", "--corpus", corpus, "--out", out, "--workers", 1)
+    assert run("baselines", *arguments, "--free-running-limit", 5) == 0
+    return out
+
+
+def test_the_line_from_baselines_to_the_page(
+    corpus: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = tmp_path / "reports"
+    assert run("score", predictions, "--corpus", corpus, "--out", reports) == 0
+    shown = capsys.readouterr().out
+    assert "cpu-toy: rule" in shown
+    summary = json.loads((reports / "summary.json").read_text())["cpu-toy"]
+    assert len(summary) == 9
+    assert 0.9 < summary["rule"]["teacher_forced_byte_accuracy"] < 0.97
+    assert summary["copy"]["teacher_forced_byte_accuracy"] < 0.8
+    assert summary["uniform"]["teacher_forced_bits_per_byte"] == pytest.approx(8.06, abs=0.03)
+    rule = json.loads((reports / "cpu-toy.rule.json").read_text())
+    assert rule["metrics"]["free_running_byte_accuracy"]["n"] == 5
+    assert rule["metrics"]["teacher_forced_byte_accuracy"]["n"] == 12
+    assert run("leaderboard", reports, "--out", tmp_path / "page") == 0
+    assert "rule" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_scores_do_not_depend_on_who_stands_beside(
+    corpus: Path, predictions: Path, tmp_path: Path
+) -> None:
+    names = ["uniform", "rule", "ngram"]
+    folders = [predictions / name for name in names]
+    run("score", *folders, "--corpus", corpus, "--out", tmp_path / "a")
+    run("score", *folders[::-1], "--corpus", corpus, "--out", tmp_path / "b")
+    for name in [*(f"cpu-toy.{name}.json" for name in names), "summary.json"]:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_trained_model_predicts_like_any_other(corpus: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    provenance = {"run": "tiny", "corpus": "cpu-toy", "train_samples": 60, "step": 3}
+    save_model(tmp_path / "run" / "model", Bgpt(preset("compact-cpu")), provenance)
+    out = tmp_path / "predictions" / "tiny"
+    arguments = ("cpu-toy", tmp_path / "run", "--corpus", corpus, "--out", out)
+    assert run("predict", *arguments, "--limit", 4, "--free-running-limit", 1) == 0
+    reports = tmp_path / "reports"
+    assert run("score", out, "--corpus", corpus, "--out", reports, "--limit", 4) == 0
+    report = json.loads((reports / "cpu-toy.tiny.json").read_text())
+    assert report["submission"]["kind"] == "model"
+    assert report["submission"]["train_samples"] == 60
+    assert report["submission"]["parameters"] > 1000
+    assert report["metrics"]["teacher_forced_bits_per_byte"]["value"] > 1
+    assert report["metrics"]["free_running_byte_accuracy"]["n"] == 1
+
+
+def test_predictions_of_fewer_samples_are_refused_with_exit_code_1(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "few"
+    run("predict", "cpu-toy", "rule", "--corpus", corpus, "--out", out, "--limit", 4)
+    assert run("score", out, "--corpus", corpus, "--out", tmp_path / "reports") == 1
+    error = capsys.readouterr().err
+    assert "error: rule: predictions of another number of samples: 4, this one is 12" in error
+    assert "Traceback" not in error
+
+
+# Arguments, and what the one line on stderr must say; CORPUS stands for a good one.
+MISTAKES: list[tuple[list[str], str]] = [
+    (["predict", "cpu-tyo", "rule", "--corpus", "CORPUS", "--out", "x"], "did you mean 'cpu-toy'?"),
+    (["predict", "cpu-toy", "rul", "--corpus", "CORPUS", "--out", "x"], "did you mean 'rule'?"),
+    (
+        ["predict", "cpu-toy", "midi2abc", "--corpus", "CORPUS", "--out", "x"],
+        "no folder of a model",
+    ),
+    (["predict", "abc-to-midi", "uniform", "--corpus", "CORPUS", "--out", "x"], "needs pairs"),
+    (["baselines", "cpu-tyo", "--corpus", "CORPUS", "--out", "x"], "did you mean 'cpu-toy'?"),
+    (["baselines", "cpu-toy", "--corpus", "nowhere", "--out", "x"], "no such folder"),
+    (["score", "nowhere", "--out", "x"], "--corpus"),
+    (["predict", "cpu-toy", "rule", "--corpus", "CORPUS", "--out", "x", "--limit", "0"], "least 1"),
+    (
+        ["predict", "cpu-toy", "rule", "--corpus", "CORPUS", "--out", "x", "--params", "PARAMS"],
+        "benchmark.test_sample: unknown key 'test_sample': did you mean 'test_samples'?",
+    ),
+    (["leaderboard", "nowhere", "--out", "x"], "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("benchmark: {test_sample: 3}\n")
+    known = {"CORPUS": str(corpus), "PARAMS": "params.yaml"}
+    assert run(*(known.get(argument, argument) for argument in arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not (tmp_path / "x").exists()
+
+
+def test_tasks_as_json_say_all_a_program_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tasks", "--json") == 0
+    tasks = json.loads(capsys.readouterr().out)
+    assert set(tasks) == {"cpu-toy", "abc-to-midi", "midi-to-abc"}
+    assert tasks["cpu-toy"]["version"] == 1
+    assert "rule" in tasks["cpu-toy"]["baselines"]
+
+
+def test_published_figures_are_no_measurements() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "published.json"
+    entries = json.loads(path.read_text())["entries"]
+    assert len(entries) >= 3
+    for entry in entries:
+        assert {"task", "name", "metric", "value", "source", "note"} <= entry.keys()
+        assert "(paper)" in entry["name"]
+        assert "arXiv 2402.19155" in entry["source"]

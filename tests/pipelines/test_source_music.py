@@ -1,0 +1,229 @@
+"""The music source: the promises of `pipelines.plan.Source`, on real tunes and on a folder."""
+
+import pickle
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import ConfigError, parse
+from pipelines.dedup import interval_ngrams, is_near_duplicate, melody_intervals
+from pipelines.plan import SIDES, Plan, Side, SourceError, canonical_json
+from pipelines.sample import Sample
+from pipelines.sources import music
+from pipelines.sources.music import MusicOptions, MusicSource, layout_bytes
+from pipelines.split import side_of_group
+from simulators.music.canonical import canonicalise
+from simulators.music.converter import ConverterDiffers, convert
+from simulators.music.midi import read_notes
+from simulators.music.reasons import DropReason
+
+SOURCE = MusicSource(corpus="abc-midi", seed=0, options=MusicOptions())
+
+TUNES = """X:1
+T:One
+K:C
+CDEF GABc|cBAG FEDC|
+X:2
+T:One again, in another key: another pair, the same cluster
+K:D
+DEFG ABcd|dcBA GFED|
+X:3
+T:One once more
+M:C
+K:C
+CDEF GABc|cBAG FEDC|
+X:4
+T:The same sound, with slurs
+K:C
+(CDEF GABc)|(cBAG) FEDC|
+X:5
+K:Es
+CDE
+X:6
+T:Tie to nowhere
+K:G
+GABc dedc|BAGF G4-|
+X:7
+T:Another tune
+K:Am
+A>c e>a g2 ec|dBGB A3 A|
+"""
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return SOURCE.plan({"train": 10_000, "test": 1_000})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tunes.abc").write_text(TUNES)
+    (tmp_path / "words.abc").write_text("nothing")
+    return tmp_path
+
+
+def folder_source(folder: Path, *, seed: int = 0) -> MusicSource:
+    return MusicSource(corpus="mine", seed=seed, options=MusicOptions(tunes=str(folder)))
+
+
+def all_samples(source: MusicSource, plan: Plan) -> dict[Side, list[Sample]]:
+    assert plan.available is not None
+    return {side: list(source.shard(plan, side, 0, plan.available[side]).samples) for side in SIDES}
+
+
+def test_there_are_enough_real_tunes_and_every_one_is_accounted_for(plan: Plan) -> None:
+    assert plan.available is not None
+    assert plan.available["train"] >= 10_000
+    assert plan.available["test"] >= 1_000
+    assert plan.read == sum(plan.available.values()) + sum(plan.dropped.values())
+    assert set(plan.dropped) <= set(DropReason)
+    assert plan.dropped[DropReason.DUPLICATE_ABC] > 50
+    assert plan.dropped[DropReason.PAIR_TOO_LONG] >= 1
+
+
+def test_real_pairs_are_in_normal_form_readable_and_short_enough(plan: Plan) -> None:
+    pairs = [
+        sample.segments for samples in all_samples(SOURCE, plan).values() for sample in samples
+    ]
+    assert len({abc.data for abc, _ in pairs}) == len(pairs)
+    assert len({mid.data for _, mid in pairs}) == len(pairs)
+    assert all((abc.extension, mid.extension) == ("abc", "mid") for abc, mid in pairs)
+    assert all(layout_bytes(abc.data, mid.data) <= 8192 for abc, mid in pairs)
+    some = pairs[::40]
+    texts = [abc.data.decode() for abc, _ in some]
+    assert [canonicalise(text) for text in texts] == texts
+    assert convert(texts) == [mid.data for _, mid in some]
+
+
+def test_no_cluster_stands_on_both_sides_and_no_test_tune_has_a_near_duplicate_in_train(
+    plan: Plan,
+) -> None:
+    sides = all_samples(SOURCE, plan)
+    for side, samples in sides.items():
+        assert all(side_of_group(sample.group) == side for sample in samples)
+    # By an inverted index over all of train: independent of the clusters' candidates.
+    holders: defaultdict[bytes, list[int]] = defaultdict(list)
+    train = [_ngrams(sample) for sample in sides["train"]]
+    for number, grams in enumerate(train):
+        for gram in grams:
+            holders[gram].append(number)
+    compared = 0
+    for sample in sides["test"][::8]:
+        grams = _ngrams(sample)
+        shared = Counter(number for gram in grams for number in holders[gram])
+        for number, count in shared.items():
+            if 3 * count >= len(grams):  # half of the union is at least a third of one set
+                compared += 1
+                assert not is_near_duplicate(grams, train[number])
+    assert compared > 0
+
+
+def _ngrams(sample: Sample) -> frozenset[bytes]:
+    return interval_ngrams(melody_intervals(read_notes(sample.segments[1].data)))
+
+
+def test_shards_are_slices_of_one_order(plan: Plan) -> None:
+    carried = pickle.loads(pickle.dumps(plan))  # noqa: S301 - as to a worker process
+    whole = SOURCE.shard(plan, "test", 0, 1000).samples
+    assert [sample.key for sample in whole[:2]] == [
+        "abc-midi-test-00000000",
+        "abc-midi-test-00000001",
+    ]
+    assert SOURCE.shard(carried, "test", 0, 10).samples == whole[:10]
+    later = SOURCE.shard(plan, "train", 3000, 50).samples
+    assert later == SOURCE.shard(carried, "train", 3000, 1000).samples[:50]
+    assert later[0].key == "abc-midi-train-00003000"
+    assert set(later[0].meta) == set(plan.columns) == {"collection", "licence"}
+    # Neighbours in the catalogue are not neighbours in the corpus.
+    assert len({sample.meta["collection"] for sample in later}) > 2
+
+
+def test_what_the_bytes_depend_on_stands_in_the_settings(plan: Plan) -> None:
+    settings = canonical_json(plan.settings)
+    for name in ("seed", "catalogue_sha256", "converter_golden_sha256", "ngram_intervals"):
+        assert f'"{name}"' in settings
+    assert "site-packages" not in canonical_json([plan.settings, plan.provenance])
+    canonical_json(plan.provenance)
+
+
+def test_a_folder_says_of_every_file_what_it_dropped_and_why(folder: Path) -> None:
+    plan = folder_source(folder).plan({"train": 1, "test": 1})
+    assert plan.read == 8
+    assert plan.dropped == {
+        DropReason.CONVERTER_ERROR: 1,
+        DropReason.DUPLICATE_ABC: 1,
+        DropReason.DUPLICATE_MIDI: 1,
+        DropReason.NO_TUNE: 1,
+        DropReason.UNKNOWN_KEY: 1,
+    }
+    assert plan.provenance["dropped_by_file"] == {
+        "tunes.abc": [
+            "X:3 duplicate_abc",
+            "X:4 duplicate_midi",
+            "X:5 unknown_key: 'Es'",
+            "X:6 converter_error",
+        ],
+        "words.abc": ["no_tune"],
+    }
+    samples = [
+        sample for found in all_samples(folder_source(folder), plan).values() for sample in found
+    ]
+    assert len(samples) == 3
+    assert len({sample.group for sample in samples}) == 2  # the transposed one is no stranger
+    assert {sample.meta["licence"] for sample in samples} == {"user"}
+
+
+def test_the_order_depends_on_the_seed_and_on_nothing_else(folder: Path, tmp_path: Path) -> None:
+    one = folder_source(folder).plan({"train": 1, "test": 1})
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("tunes.abc", "words.abc"):
+        (folder / name).rename(moved / name)
+    again = folder_source(moved).plan({"train": 0, "test": 0})
+    assert again.config_sha256 == one.config_sha256
+    assert again.payload == one.payload
+    other_seed = folder_source(moved, seed=1).plan({"train": 1, "test": 1})
+    assert other_seed.config_sha256 != one.config_sha256
+    assert other_seed.available == one.available
+
+
+def test_tunes_can_be_limited_to_a_licence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = MusicOptions(tunes=str(folder), licences=("none-stated",))
+    source = MusicSource(corpus="mine", seed=0, options=options)
+    with pytest.raises(SourceError, match="no tune is left of 8: licence_not_wanted 7, no_tune 1"):
+        source.plan({"train": 1, "test": 1})
+
+
+def test_a_pair_that_is_too_long_is_dropped_and_never_cut(folder: Path) -> None:
+    """A tune of 900 notes: its MIDI alone takes more than the model's sequence."""
+    long = "X:9\nK:C\n" + "CDEFGABc|\n" * 113
+    (folder / "long.abc").write_text(long)
+    plan = folder_source(folder).plan({"train": 1, "test": 1})
+    assert plan.dropped[DropReason.PAIR_TOO_LONG] == 1
+    (line,) = plan.provenance["dropped_by_file"]["long.abc"]  # type: ignore[index,call-overload]
+    assert re.fullmatch(r"X:9 pair_too_long: \d+ > 8192 bytes", str(line))
+
+
+def test_unusable_options_are_refused_with_their_names() -> None:
+    with pytest.raises(ConfigError, match="unknown licence 'none': did you mean 'none-stated'"):
+        parse(MusicOptions, {"tunes": "music21", "licences": ["none"]}, "corpora.x.music")
+    with pytest.raises(ValueError, match="an empty list keeps no tune"):
+        MusicOptions(licences=())
+    with pytest.raises(ValueError, match="give music21 or a folder"):
+        MusicOptions(tunes="")
+
+
+def test_a_folder_that_is_missing_or_a_wrong_converter_is_a_source_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match="no such folder"):
+        folder_source(folder / "none").plan({"train": 1, "test": 1})
+
+    def differs() -> None:
+        raise ConverterDiffers("this build writes other bytes")
+
+    monkeypatch.setattr(music, "check_converter", differs)
+    with pytest.raises(SourceError, match="this build writes other bytes"):
+        folder_source(folder).plan({"train": 1, "test": 1})

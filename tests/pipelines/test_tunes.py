@@ -1,0 +1,76 @@
+"""Catalogues of tunes: music21's files as text, and a user's folder."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipelines.plan import SourceError
+from pipelines.sources import tunes
+from pipelines.sources.tunes import Licence, folder_tunes, music21_tunes
+from simulators.music.reasons import DropReason
+
+
+def test_music21_carries_the_tunes_in_a_fixed_order() -> None:
+    found = music21_tunes()
+    assert len(found) > 12_000
+    collections = Counter(tune.collection for tune in found)
+    assert collections["essenFolksong"] > 8000
+    assert all(tune.text.startswith("X:") for tune in found)
+    assert all(
+        (tune.licence is Licence.NON_COMMERCIAL_UNCLEAR) == (tune.collection == "essenFolksong")
+        for tune in found
+    )
+    files = list(dict.fromkeys(tune.file for tune in found))
+    assert files == sorted(files)
+    assert music21_tunes() == found
+
+
+def test_music21_is_never_imported() -> None:
+    code = (
+        "import sys; from pipelines.sources.tunes import music21_tunes; music21_tunes();"
+        "assert not {'music21', 'symusic'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_folder_is_cut_at_its_x_lines(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.abc").write_bytes(b"Words.\r\n\r\nX: 7\r\nK:C\r\nCDE\r\nX:8\r\nK:D\r\nDEF")
+    (tmp_path / "sub" / "a.ABC").write_bytes(b"\xef\xbb\xbfX:1\nT:\xc3\xa9\nK:C\nC")
+    (tmp_path / "notes.txt").write_text("X:1\nK:C\nC")
+    found = folder_tunes(tmp_path)
+    assert [(tune.file, tune.number, tune.licence) for tune in found] == [
+        ("b.abc", "7", Licence.USER),
+        ("b.abc", "8", Licence.USER),
+        ("sub/a.ABC", "1", Licence.USER),
+    ]
+    assert found[0].text == "X: 7\nK:C\nCDE\n"
+    assert all(tune.dropped is None for tune in found)
+
+
+def test_a_file_without_a_tune_or_too_large_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunes, "MAX_FILE_BYTES", 50)
+    (tmp_path / "large.abc").write_bytes(b"X:1\nK:C\n" + b"C" * 50)
+    (tmp_path / "words.abc").write_bytes(b"No tune here, only X: in a line.")
+    assert [(tune.file, tune.dropped) for tune in folder_tunes(tmp_path)] == [
+        ("large.abc", DropReason.FILE_TOO_LARGE),
+        ("words.abc", DropReason.NO_TUNE),
+    ]
+
+
+def test_a_missing_or_empty_folder_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no \.abc file in this folder"):
+        folder_tunes(tmp_path)
+    with pytest.raises(SourceError, match="none: no such folder of tunes"):
+        folder_tunes(tmp_path / "none")
+
+
+def test_a_missing_music21_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunes.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SourceError, match="music21 is not installed"):
+        music21_tunes()
