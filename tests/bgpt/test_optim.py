@@ -155,7 +155,7 @@ def test_a_restored_state_goes_on_bit_for_bit(kind: str) -> None:
 def test_a_state_of_another_optimizer_is_refused() -> None:
     model = Toy()
     state = make_optimizers(model, OptimConfig(kind="muon")).state_dict()
-    with pytest.raises(ValueError, match="state of another model or optimizer: 5 names"):
+    with pytest.raises(ValueError, match=r"another model or optimizer: \d+ names"):
         make_optimizers(model, OptimConfig()).load_state_dict(state)
     state["muon.momentum.wide"] = torch.zeros(2, 2)
     with pytest.raises(ValueError, match=r"muon.momentum.wide: shape \(2, 2\), expected \(4, 8\)"):

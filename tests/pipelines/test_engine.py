@@ -89,13 +89,19 @@ def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
         tmp_path,
         """
 def work(job):
-    print(os.getpid(), flush=True)
-    time.sleep(0.2)
+    time.sleep(0.1)
+    return os.getpid()
 if __name__ == "__main__":
-    for _ in LocalEngine(2).run(work, [1, 2, 3, 4]):
-        os.kill(os.getpid(), 9)
+    seen = set()
+    for pid in LocalEngine(2).run(work, list(range(500))):
+        if pid not in seen:
+            print(pid, flush=True)
+        seen.add(pid)
+        if len(seen) == 2:
+            os.kill(os.getpid(), 9)
 """,
     )
+    assert done.returncode == -9
     workers = {int(pid) for pid in done.stdout.split()}
     assert len(workers) == 2
     deadline = time.monotonic() + 10
