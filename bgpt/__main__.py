@@ -40,6 +40,13 @@ def train_command(
     params: Annotated[Path, typer.Option(help="File with section `runs`.")] = Path("params.yaml"),
     data: Annotated[Path, typer.Option(help="Folder of the corpora.")] = Path("data"),
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/RUN by default.")] = None,
+    restart_if_changed: Annotated[
+        bool,
+        typer.Option(
+            "--restart-if-changed",
+            help="Delete a run of another configuration, corpus or code instead of refusing it.",
+        ),
+    ] = False,
 ) -> None:
     """Train a run of params.yaml, or go on with it; a finished run is left as it is.
 
@@ -59,6 +66,7 @@ def train_command(
             config,
             data=data,
             run=folder,
+            restart_if_changed=restart_if_changed,
             show=report.show,
             signal_received=lambda: interrupts.received,
         )

@@ -69,7 +69,7 @@ class ModelConfig:
     source_window: int = 16
     """A source byte is read together with this many bytes around it; a multiple of 2."""
     bf16: bool = False
-    """Training in bfloat16 where it pays; scoring and weights stay in float32."""
+    """Training in bfloat16 on devices that are fast at it; scoring and weights stay in float32."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit each other."""

@@ -5,13 +5,14 @@ Joins what the other modules keep apart: `params.yaml` (`bgpt.run`), the corpus
 over `launch`.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bgpt.data import SampleView
 from bgpt.progress import Status
-from bgpt.run import RunConfig, claim, read_record, record_sha256, run_record
+from bgpt.run import RunConfig, claim, is_same_run, read_record, record_sha256, run_record
 from bgpt.train import Job, is_finished, train
 from pipelines.corpus import Corpus
 
@@ -31,12 +32,14 @@ def launch(
     *,
     data: Path,
     run: Path,
+    restart_if_changed: bool = False,
     show: Callable[[Status], None] = lambda _: None,
     signal_received: Callable[[], int | None] = lambda: None,
 ) -> Launched:
     """Train `config` on the corpus below `data` into folder `run`, or go on with it.
 
-    The shards that are read are hashed first. See `bgpt.train.train` for `show`,
+    The shards that are read are hashed first. `restart_if_changed` deletes a run of another
+    configuration, corpus or code instead of refusing it. See `bgpt.train.train` for `show`,
     `signal_received` and what else is raised.
 
     Raises:
@@ -47,7 +50,7 @@ def launch(
     corpus = Corpus.open(data / config.corpus)
     limit = config.train.train_samples
     found = read_record(run)
-    if limit is None and found is not None:
+    if limit is None and found is not None and not restart_if_changed:
         # "All there are" means those of the start: the corpus may have grown since.
         recorded: object = found.get("corpus", {}).get("train_samples")
         limit = recorded if isinstance(recorded, int) else None
@@ -67,6 +70,8 @@ def launch(
         )
         for side in (samples, corpus.side("test"))
     ]
+    if restart_if_changed and found is not None and not is_same_run(found, record):
+        shutil.rmtree(run)
     claim(run, record)
     run_sha256 = record_sha256(record)
     was_finished = is_finished(run, run_sha256)

@@ -10,6 +10,7 @@ Shapes: B samples, T patches of the longest, N patches in all, D width, H heads,
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,19 @@ from bgpt.config import ModelConfig
 
 EPSILON = 1e-5
 """GPT-2's; used by every norm."""
+
+
+@cache
+def fast_dtype(device_type: str) -> torch.dtype:
+    """Return bfloat16 where products in it are fast, else float32.
+
+    A CPU without bfloat16 instructions emulates them, many times slower than float32.
+    """
+    if device_type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    capabilities = cast("dict[str, Any]", torch.cpu.get_capabilities())
+    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.bfloat16 if device_type == "cpu" and fast else torch.float32
 
 
 class Linear(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bgpt.byte_level import ByteContext, ByteLevel, SourceMemory
 from bgpt.config import PATCH_SIZE, ModelConfig
-from bgpt.layers import ragged, round_up, take_rows
+from bgpt.layers import fast_dtype, ragged, round_up, take_rows
 from bgpt.patch_level import PatchLevel
 from bgpt.patching import PatchBatch
 from bgpt.protocol import NUM_TOKENS
@@ -60,7 +60,7 @@ class Bgpt(nn.Module):
 
     def loss(self, batch: PatchBatch) -> LossSums:
         """Return the summed loss of the scored tokens; in bfloat16 if the configuration says so."""
-        dtype = torch.bfloat16 if self.config.bf16 else torch.float32
+        dtype = fast_dtype(batch.patches.device.type) if self.config.bf16 else torch.float32
         logits, targets, _ = self._scored_logits(batch, dtype)
         nats = F.cross_entropy(logits.float(), targets, reduction="sum")
         return LossSums(nats=nats, num_tokens=len(targets), num_bytes=batch.num_bytes)

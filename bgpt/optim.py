@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bgpt.layers import fast_dtype
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimConfig:
@@ -181,13 +183,13 @@ def orthogonalise(matrices: Tensor, num_rounds: int = 5) -> Tensor:
     """Return nearly orthogonal matrices `[n, rows, columns]`: singular values go to about 1.
 
     Quintic Newton-Schulz with the coefficients of Jordan et al. (2024): fast, not exact; singular
-    values end within about 0.7..1.2. The products run in bfloat16, 4 times faster on a CPU that
-    has it; the direction of a step needs no more.
+    values end within about 0.7..1.2. The products run in bfloat16 where that is fast (4 times
+    on a CPU that has it); the direction of a step needs no more.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
-    x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(fast_dtype(matrices.device.type))
     for _ in range(num_rounds):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)

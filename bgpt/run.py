@@ -22,6 +22,11 @@ from pipelines.config import ConfigError, load_params, parse, section
 from simulators.suggest import unknown_name
 
 RUN_SCHEMA_VERSION = 1
+TRAINING_MODULES = (
+    "byte_level", "config", "data", "layers", "model", "optim", "patch_level", "patching",
+    "permutation", "schedule", "train",
+)  # fmt: skip
+"""Modules of this package that decide the trained weights; `dvc.yaml` depends on the same."""
 
 
 class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -170,7 +175,17 @@ def run_record(
         },
         "model": asdict(config.model),
         "train": asdict(config.train),
+        "code_sha256": code_sha256(),
     }
+
+
+def code_sha256() -> str:
+    """Return a hash of the modules that decide the weights: a run never mixes two versions."""
+    digest = hashlib.sha256()
+    for name in TRAINING_MODULES:
+        digest.update(name.encode() + b"\0")
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def record_sha256(record: Mapping[str, Any]) -> str:
@@ -224,6 +239,11 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
                 f"{path}: {key} is {_shown(then, key)} there and {_shown(now, key)} now; "
                 f"pass another --out, or delete {run} to start over"
             )
+
+
+def is_same_run(found: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Return whether two records say the same."""
+    return dict(_flat(found)) == dict(_flat(record))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -167,6 +167,14 @@ def test_a_corpus_may_grow_by_whole_shards_under_a_run(home: Path, tmp_path: Pat
     assert (code, err) == (0, "runs/count: already finished\n")
 
 
+def test_a_changed_run_starts_over_when_asked_and_an_unchanged_one_does_not(home: Path) -> None:
+    command = ["train", "count", "--out", "again", "--restart-if-changed"]
+    assert bgpt(home, "train", "first-ten", "--out", "again")[0] == 0
+    assert bgpt(home, *command) == (0, "again/model\n", "")
+    assert read_config(home / "again/model")[1]["train_samples"] == 30
+    assert bgpt(home, *command)[2] == "again: already finished\n"
+
+
 # command -> what its one line of error must hold
 REFUSED = [
     (["train", "coutn"], "unknown run 'coutn': did you mean 'count'?"),

@@ -13,6 +13,7 @@ from bgpt.run import (
     RunMismatch,
     TrainConfig,
     claim,
+    is_same_run,
     load_run,
     parse_run,
     read_record,
@@ -157,3 +158,11 @@ def test_the_defaults_make_a_valid_configuration() -> None:
     config = TrainConfig(steps=1)
     assert config.schedule.scale(0.2) == 1.0
     assert not config.directions
+
+
+def test_a_run_is_the_same_only_with_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = record()
+    assert is_same_run(json.loads(json.dumps(before)), before)
+    monkeypatch.setattr("bgpt.run.TRAINING_MODULES", ("model", "layers"))
+    assert record()["code_sha256"] != before["code_sha256"]
+    assert not is_same_run(before, record())
