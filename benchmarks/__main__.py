@@ -202,12 +202,15 @@ def leaderboard_command(
     runs: Annotated[
         Path | None, typer.Option("--runs", help="Folder of training runs, for the curves.")
     ] = None,
+    readme: Annotated[
+        Path | None, typer.Option("--readme", help="Markdown file to put the key figures into.")
+    ] = None,
 ) -> None:
     """Write the leaderboard, one self-contained HTML page.
 
     Example: bgpt-bench leaderboard reports --runs runs --out docs/results
     """
-    build(reports, runs, out)
+    build(reports, runs, out, readme=readme)
     print(out / "index.html")
 
 

@@ -1,4 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportPrivateUsage=false
 """The parts both levels are made of: norm, attention, feed-forward, block, and ragged rows.
 
 Every linear layer computes in the dtype of what it is given; weights stay in float32. Causal
@@ -31,8 +32,9 @@ def fast_dtype(device_type: str) -> torch.dtype:
     """
     if device_type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    capabilities = cast("dict[str, Any]", torch.cpu.get_capabilities())
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    # The public torch.cpu.get_capabilities is younger than the oldest torch we support.
+    has_avx512 = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+    fast = has_avx512 or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
     return torch.bfloat16 if device_type == "cpu" and fast else torch.float32
 
 

@@ -29,7 +29,8 @@ from simulators.suggest import unknown_name
 
 app = typer.Typer(
     name="bgpt-data",
-    help="Build, check and look at corpora of simulated programs and converted tunes.",
+    help="Build, check and look at corpora of simulated programs and converted tunes.\n\n"
+    "Example: bgpt-data build cpu-toy --train-samples 1000 --test-samples 100 --out data/cpu-toy",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -10,7 +10,6 @@ own, so a worker whose parent is killed reads the end of its pipe and exits: no 
 """
 
 import multiprocessing
-import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -37,8 +36,9 @@ class Engine(Protocol):
         """Yield `work(job)` of every job, in the order in which they are done.
 
         Raises:
-            EngineError: a worker died.
-            Exception: whatever `work` raised first; the other jobs are given up.
+            EngineError: a worker died, or `work` raised anything else (with its traceback).
+            ValueError: `work` raised one, or an OSError; the message is kept, the class is not.
+                The other jobs are given up.
         """
         ...
 
@@ -63,13 +63,13 @@ class LocalEngine:
             for _ in range(min(self.workers, len(jobs))):
                 connection, process = _start_worker(work)
                 workers[connection] = process
-                connection.send_bytes(pickle.dumps(waiting.pop()))
+                connection.send(waiting.pop())
             busy = set(workers)
             while busy:
                 for ready in cast("list[Pipe]", wait(list(busy))):
                     yield _receive(ready, workers[ready])
                     if waiting:
-                        ready.send_bytes(pickle.dumps(waiting.pop()))
+                        ready.send(waiting.pop())
                     else:
                         busy.remove(ready)
         finally:
@@ -92,15 +92,17 @@ def _start_worker(work: Callable[[Any], Any]) -> tuple[Pipe, BaseProcess]:
 def _receive(connection: Pipe, process: BaseProcess) -> Any:
     """Return one result, or raise what the worker raised."""
     try:
-        done, value = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own child
+        ending, value = connection.recv()
     except (EOFError, ConnectionResetError) as error:
         process.join()
         raise EngineError(
             f"a worker process died (exit code {process.exitcode}); the machine may be out of "
             "memory. Run the same command again, with fewer workers: it goes on where it stopped"
         ) from error
-    if not done:
-        raise value
+    if ending == "mistake":
+        raise ValueError(value)
+    if ending == "failure":
+        raise EngineError(value)
     return value
 
 
@@ -109,24 +111,17 @@ def _serve(connection: Pipe, work: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     while True:
         try:
-            job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
+            job = connection.recv()
         except (EOFError, ConnectionResetError):
             return
+        answer: tuple[str, Any]
         try:
-            answer = pickle.dumps((True, work(job)))
+            answer = ("result", work(job))
+        except (ValueError, OSError) as error:
+            answer = ("mistake", str(error))
         except Exception as error:  # noqa: BLE001 - carried to the parent, which raises it
-            answer = _pack_error(error)
+            answer = ("failure", "".join(traceback.format_exception(error)))
         try:
-            connection.send_bytes(answer)
+            connection.send(answer)
         except (BrokenPipeError, ConnectionResetError):
             return
-
-
-def _pack_error(error: Exception) -> bytes:
-    """Return an answer that makes the parent raise `error`, or its text if it does not travel."""
-    try:
-        packed = pickle.dumps((False, error))
-        pickle.loads(packed)  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - an exception class may fail to unpickle in any way
-        return pickle.dumps((False, EngineError("".join(traceback.format_exception(error)))))
-    return packed

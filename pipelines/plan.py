@@ -56,15 +56,6 @@ class SamplesUnreachable(ValueError):  # noqa: N818 - a state of the world, name
         self.wanted: int = wanted
         self.maximum: int = maximum
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the arguments, so that the error crosses from a worker process."""
-        return (_samples_unreachable, (self.corpus, self.side, self.wanted, self.maximum))
-
-
-def _samples_unreachable(corpus: str, side: Side, wanted: int, maximum: int) -> SamplesUnreachable:
-    """Make the error from positional arguments, which is all that pickling offers."""
-    return SamplesUnreachable(corpus, side, wanted=wanted, maximum=maximum)
-
 
 class SourceError(ValueError):
     """The source cannot be used as configured (an empty folder, a missing program); one line."""
@@ -72,7 +63,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything about a corpus that needs a global view; pickled once to every worker."""
+    """Everything about a corpus that needs a global view; sent once to every worker."""
 
     corpus: str
     """The corpus' name; part of every key and shard name."""

@@ -1,13 +1,16 @@
-"""The results as Markdown, for the README: one table a task, in the page's order.
+"""The results as Markdown: every metric in a file, the key ones between two marks of the README.
+
+One table a task, in the page's order.
 
 Text of a report is escaped for Markdown and HTML both, since Markdown lets HTML through.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.leaderboard.columns import Column
-from benchmarks.leaderboard.data import Entry
+from benchmarks.leaderboard.data import Entry, LeaderboardError
 from benchmarks.leaderboard.markup import printable
 from benchmarks.leaderboard.number_text import (
     NOT_DEFINED,
@@ -18,6 +21,37 @@ from benchmarks.leaderboard.number_text import (
 from benchmarks.leaderboard.tables import REPORTED, Standing, leading, rank_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+
+KEY_METRICS = (
+    "teacher_forced_bits_per_byte",
+    "shuffled_source_cost",
+    "teacher_forced_byte_accuracy",
+    "teacher_forced_state_accuracy",
+    "free_running_trace_accuracy",
+    "free_running_note_f1",
+    "free_running_file_accuracy",
+)
+"""Columns of the short table."""
+MARKS = ("<!-- results -->", "<!-- /results -->")
+"""The README's lines between which the short table stands."""
+
+
+def with_results(readme: str, tasks: Sequence[Standing]) -> str:
+    """Return the text of a README with the key metrics of `tasks` between its marks.
+
+    Raises:
+        LeaderboardError: the marks are not there, once each and in order.
+    """
+    parts = readme.split(MARKS[0])
+    tail = parts[-1].split(MARKS[1])
+    if len(parts) != 2 or len(tail) != 2:
+        raise LeaderboardError(f"the readme must hold {MARKS[0]}, then {MARKS[1]}, once each")
+    short = [
+        replace(one, columns=tuple(c for c in one.columns if c.name in KEY_METRICS))
+        for one in tasks
+    ]
+    return f"{parts[0]}{MARKS[0]}\n\n{markdown(short)}\n{MARKS[1]}{tail[1]}"
 
 
 def markdown(tasks: Sequence[Standing]) -> str:

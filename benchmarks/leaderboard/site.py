@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.leaderboard.data import merged, read_board
 from benchmarks.leaderboard.page import render, standings
 from benchmarks.leaderboard.pictures import learning_curve_picture, standings_picture
-from benchmarks.leaderboard.results import markdown
+from benchmarks.leaderboard.results import markdown, with_results
 from pipelines.shards import write_atomically
 
 PUBLISHED = Path(__file__).parent.parent / "published.json"
@@ -18,13 +18,19 @@ PUBLISHED = Path(__file__).parent.parent / "published.json"
 
 
 def build(
-    reports_dir: Path, runs_dir: Path | None, out_dir: Path, *, published: Path | None = None
+    reports_dir: Path,
+    runs_dir: Path | None,
+    out_dir: Path,
+    *,
+    published: Path | None = None,
+    readme: Path | None = None,
 ) -> None:
     """Write the leaderboard of all reports below `reports_dir` to `out_dir`.
 
     Writes `index.html`, `results.md`, `learning-curve.svg`, `standings.svg` and `reports.json`.
     `runs_dir` holds one folder a training run with its `metrics.jsonl`; None draws no curves.
-    `published` replaces the figures that come with the package.
+    `published` replaces the figures that come with the package. `readme` is a Markdown file whose
+    part between `<!-- results -->` and `<!-- /results -->` becomes the key metrics' tables.
 
     Raises:
         LeaderboardError: something to be shown is missing, unreadable or not comparable.
@@ -41,6 +47,9 @@ def build(
         "standings.svg": standings_picture(tasks),
         "index.html": render(board),
     }
+    text = None if readme is None else with_results(readme.read_text(encoding="utf-8"), tasks)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_atomically(out_dir / name, content.encode("utf-8"))
+    if readme is not None and text is not None:
+        write_atomically(readme, text.encode("utf-8"))

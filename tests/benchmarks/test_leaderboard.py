@@ -373,6 +373,32 @@ def test_results_are_a_markdown_table_a_task(built: Path) -> None:
     assert any("*(reported, not measured here)*" in line for line in lines)
 
 
+def test_a_readme_gets_the_key_metrics_between_its_marks_and_nowhere_else(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results -->\nstale\n<!-- /results -->\nafter\n")
+    for _ in range(2):
+        build(FIXTURE / "reports", None, tmp_path / "out", readme=readme)
+        text = readme.read_text(encoding="utf-8")
+        assert text.startswith("before\n<!-- results -->\n\nValue ±")
+        assert text.endswith("\n<!-- /results -->\nafter\n")
+        assert "stale" not in text
+        assert text.count("### ") == 3
+    full = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
+    assert max(map(len, full.split("\n"))) > max(map(len, text.split("\n")))
+
+
+@pytest.mark.parametrize("text", ["none", "<!-- /results --><!-- results -->"])
+def test_a_readme_without_its_marks_is_refused_before_anything_is_written(
+    tmp_path: Path, text: str
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(LeaderboardError, match="must hold <!-- results -->"):
+        build(FIXTURE / "reports", None, tmp_path / "out", readme=readme)
+    assert not (tmp_path / "out").exists()
+    assert readme.read_text() == text
+
+
 def test_the_merged_data_holds_what_the_reports_hold(built: Path) -> None:
     merged = json.loads((built / "reports.json").read_text(encoding="utf-8"))
     paths = sorted((FIXTURE / "reports").rglob("*.json"))

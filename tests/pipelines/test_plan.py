@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import pickle
 
 import pytest
 
@@ -57,11 +56,3 @@ def test_canonical_json_is_json_with_sorted_keys() -> None:
 def test_canonical_json_refuses_nan() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"a": float("nan")})
-
-
-def test_samples_unreachable_survives_the_way_from_a_worker() -> None:
-    error = SamplesUnreachable("c", "test", wanted=9, maximum=3)
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    assert type(copy) is SamplesUnreachable
-    assert str(copy) == "c: 9 test samples wanted, but there are only 3; ask for at most 3"
-    assert copy.maximum == 3
