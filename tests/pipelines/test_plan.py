@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from pipelines.plan import Plan, SamplesUnreachable, canonical_json
+from pipelines.plan import Plan, canonical_json
 
 PLAN = Plan(
     corpus="c", settings={"seed": 1, "options": {"a": (1, 2)}}, extensions=("bin",), prompt_bytes=80
