@@ -285,8 +285,8 @@ def slide(embedded: Tensor, weight: Tensor, num_positions: int) -> Tensor:
     """Return `[P, num_positions, W]`: a linear map of the window that ends at every position.
 
     `embedded [P, window + num_positions - 1, E]`, `weight [W, window * E]`. Positions go in groups
-    of 8 through one wide product with shifted copies of the weight: 3 times faster on a CPU than
-    a convolution or than unfolding, though a fifth of it is products with zero.
+    of 8 through one wide product with shifted copies of the weight: on a CPU as fast as a
+    convolution (27 and 30 ms for 896 patches) and twice as fast as unfolding every position.
     """
     width, window = len(weight), weight.shape[1] // embedded.shape[2]
     group = min(8, num_positions)
