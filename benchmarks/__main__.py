@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -28,8 +28,9 @@ from benchmarks.samples import load_samples
 from benchmarks.scorer import score
 from benchmarks.submission import SubmissionError, read_predictions
 from benchmarks.tasks.registry import TASKS, find_task
+from pipelines.command_line import run
 from pipelines.corpus import Corpus
-from pipelines.engine import EngineError, LocalEngine
+from pipelines.engine import LocalEngine
 
 app = typer.Typer(
     name="bgpt-bench",
@@ -260,21 +261,7 @@ def _progress(title: str) -> Generator[Callable[[int, int], None]]:
 
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
-    # click's base class, wherever this version of typer keeps click.
-    usage_error = cast("type[Exception]", typer.BadParameter.__mro__[2])
-    try:
-        sys.exit(app(standalone_mode=False))
-    except usage_error as error:
-        message = str(getattr(error, "format_message", error.__str__)())
-        # `bgpt-bench` alone gives the help text as an error.
-        print(message if message.startswith("Usage:") else f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-    except (ValueError, OSError, EngineError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("error: interrupted; run the same command again", file=sys.stderr)
-        sys.exit(130)
+    run(app)
 
 
 if __name__ == "__main__":

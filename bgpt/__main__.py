@@ -9,10 +9,12 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from safetensors import SafetensorError
+
+from pipelines.command_line import MISTAKES, run
 
 if TYPE_CHECKING:
     from pipelines.sample import Segment
@@ -203,21 +205,8 @@ def _write(path: Path, data: bytes) -> None:
 
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
-    # click's base class, wherever this version of typer keeps click.
-    usage_error = cast("type[Exception]", typer.BadParameter.__mro__[2])
     try:
-        sys.exit(app(standalone_mode=False))
-    except usage_error as error:
-        message = str(getattr(error, "format_message", error.__str__)())
-        # `bgpt` alone gives the help text as an error.
-        print(message if message.startswith("Usage:") else f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("error: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError, SafetensorError) as error:  # the last: a full disk
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        run(app, mistakes=(*MISTAKES, SafetensorError))  # the last: a full disk
     except RuntimeError as error:
         sys.exit(_end_of_training(error))
 

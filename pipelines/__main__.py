@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.build import build_corpus
+from pipelines.command_line import run
 from pipelines.corpora import change_corpus, find_corpus, load_corpora, make_source
 from pipelines.corpus import CorpusError
-from pipelines.engine import EngineError, LocalEngine
+from pipelines.engine import LocalEngine
 from pipelines.inspect import find_sample, render_sample, sample_json
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.plan import SIDES, Side
@@ -190,20 +191,7 @@ def _progress(corpus: str) -> Generator[Callable[[int, int], None]]:
 
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
-    # Click's base class of all usage errors; typer carries its own copy of click in some versions.
-    usage_error = cast("type[Exception]", typer.BadParameter.__mro__[2])
-    try:
-        sys.exit(app(standalone_mode=False))
-    except usage_error as error:
-        format_message = cast("Callable[[], str]", error.format_message)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        print(f"error: {format_message()}", file=sys.stderr)
-        sys.exit(2)
-    except (ValueError, OSError, EngineError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("error: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    run(app)
 
 
 if __name__ == "__main__":
