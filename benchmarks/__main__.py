@@ -166,24 +166,42 @@ def score_command(
     out: Annotated[Path, typer.Option("--out", help="Gets a report a submission, and a summary.")],
     params: Params = None,
     limit: Limit = None,
+    free_running_limit: FreeLimit = None,
     as_json: Json = False,
 ) -> None:
     """Score predictions against the corpus they answer; exit code 1 if any of them is refused.
 
+    Limits must be those that the predictions were made with.
+
     Example: bgpt-bench score predictions/cpu-toy --corpus data/cpu-toy --out reports/cpu-toy
     """
-    config = _config(params, limit, None)
+    config = _config(params, limit, free_running_limit)
     samples = load_samples(Corpus.open(corpus), "test", config.test_samples)
-    reports: list[Report] = []
+    scored: dict[tuple[str, str], list[tuple[Path, Report]]] = {}
     refused = False
     for folder in _predictions_folders(predictions):
         try:
             read = read_predictions(folder)
-            reports.append(score(find_task(read.header.task.name), samples, read, config))
+            report = score(find_task(read.header.task.name), samples, read, config)
         except SubmissionError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             refused = True
             continue
+        key = (report.task.name, report.submission.name)
+        scored.setdefault(key, []).append((folder, report))
+    reports: list[Report] = []
+    for (task, name), found in scored.items():
+        if len(found) > 1:
+            # Both would go by one file name: none is written, so that no order decides.
+            folders = " and ".join(str(folder) for folder, _ in found)
+            print(
+                f"error: {folders}: {task} predictions by one name, {name!r}; score one of them, "
+                'or predict again with another "bgpt-bench predict --name"',
+                file=sys.stderr,
+            )
+            refused = True
+            continue
+        reports.append(found[0][1])
         write_report(out, reports[-1])
     if reports:
         write_summary(out)
@@ -228,12 +246,12 @@ def _config(
 
 
 def _predictions_folders(given: list[Path]) -> list[Path]:
-    """Return every predictions folder that is named or lies in a named folder."""
+    """Return every predictions folder that is named or lies in a named folder, once each."""
     found: list[Path] = []
     for folder in given:
         inner = sorted(path.parent for path in folder.glob(f"*/{HEADER_NAME}"))
         found += [folder] if (folder / HEADER_NAME).exists() or not inner else inner
-    return found
+    return list({folder.resolve(): folder for folder in found}.values())
 
 
 def _lines(report: Report) -> str:

@@ -61,11 +61,10 @@ def trained_entrant(task: Task, path: Path, name: str | None) -> Entrant:
             + unknown_name(f"baseline of {task.spec.name}", str(path), known)
         )
     from bgpt.byte_model import load_byte_model
-    from bgpt.checkpoint import read_config
+    from bgpt.checkpoint import model_folder, read_config
 
     model = load_byte_model(path)
-    nested = path / "model"
-    folder = nested if (nested / "config.json").is_file() else path
+    folder = model_folder(path)
     provenance: dict[str, Any] = read_config(folder)[1]
     chosen = str(name or provenance.get("run") or folder.resolve().name)
     if NAME_PATTERN.fullmatch(chosen) is None:

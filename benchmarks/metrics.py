@@ -26,6 +26,7 @@ UNITS: Final[dict[str, str]] = {
     "free_running_trace_accuracy": "fraction",
     "free_running_file_accuracy": "fraction",
     "free_running_note_f1": "fraction",
+    "free_running_valid_file_share": "fraction",
 }
 """Every metric of the benchmark and its unit, in the order of a report."""
 

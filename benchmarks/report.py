@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.leaderboard.strict_json import parse_object
+from benchmarks.strict_json import parse_object
 from pipelines.shards import write_atomically
 
 SCHEMA_VERSION = 1

@@ -7,10 +7,15 @@ from pipelines.sample import Segment
 
 
 def load_samples(corpus: Corpus, side: Side, limit: int | None = None) -> SampleSet:
-    """Read the first `limit` samples of one side, or all where there are fewer."""
+    """Read the first `limit` samples of one side, or all where there are fewer.
+
+    Raises:
+        ShardCorrupt: a shard that holds them is not the one that the manifest records.
+    """
     reader = corpus.side(side)
     if limit is not None and limit < len(reader):
         reader = corpus.side(side, limit=limit)
+    reader.verify()
     return SampleSet(
         corpus=corpus.name,
         config_sha256=corpus.manifest.config_sha256,

@@ -37,7 +37,13 @@ def score(
         TaskError: the samples are not of the task's form.
     """
     items = prepare(task, samples)
-    answers = match(predictions, task.spec, samples, items)
+    answers = match(
+        predictions,
+        task.spec,
+        samples,
+        items,
+        free_running_samples=config.free_running_samples,
+    )
     targets = [item.continuation.target for item in items]
     measured: dict[str, Ratio | None] = {
         "teacher_forced_bits_per_byte": forced_bits_per_byte(answers, targets),

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
 """The only door for strangers' predictions: size limits, strict forms, and the right test set.
 
 A folder holds exactly two plain files, JSON and Parquet; nothing is ever unpickled or executed.
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.leaderboard.strict_json import LeaderboardError, parse_object
+from benchmarks.baselines.catalogue import BASELINES, baselines_of
 from benchmarks.metrics import Answer
 from benchmarks.predictions import (
     HEADER_NAME,
@@ -28,7 +29,8 @@ from benchmarks.predictions import (
     Header,
     Predictions,
 )
-from benchmarks.task import Item, SampleSet, TaskSpec
+from benchmarks.strict_json import JsonRefused, parse_object
+from benchmarks.task import MAX_PATCHES, PATCH_BYTES, Item, SampleSet, TaskSpec
 from bgpt.protocol import NUM_TOKENS
 from pipelines.config import ConfigError, parse
 
@@ -36,6 +38,14 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_TABLE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_ROWS = 1_000_000
+MAX_TARGET_BYTES = (MAX_PATCHES - 2) * PATCH_BYTES
+"""A sequence without the target's extension and its end; no honest value is longer."""
+MAX_VALUE_BYTES = {
+    "key": 256,
+    "group": 256,
+    "teacher_forced_predicted": 2 * MAX_TARGET_BYTES,
+    "free_running": MAX_TARGET_BYTES,
+}
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -56,8 +66,9 @@ def read_predictions(folder: Path) -> Predictions:
     try:
         with pq.ParquetFile(path) as file:
             _check_table(file, path)
+            _check_values(path)
             columns: dict[str, list[Any]] = file.read().to_pydict()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SubmissionError(f"{path}: not readable as Parquet: {_one_line(error)}") from error
     return Predictions(
         header=header,
@@ -69,13 +80,21 @@ def read_predictions(folder: Path) -> Predictions:
 
 
 def match(
-    predictions: Predictions, spec: TaskSpec, samples: SampleSet, items: Sequence[Item]
+    predictions: Predictions,
+    spec: TaskSpec,
+    samples: SampleSet,
+    items: Sequence[Item],
+    *,
+    free_running_samples: int,
 ) -> list[Answer]:
     """Return the answers in the order of `items`, after checking that they answer exactly these.
 
+    Who writes free-running has written the first `free_running_samples` items, neither more nor
+    fewer.
+
     Raises:
-        SubmissionError: another task, version or test set; missing, extra or repeated keys; values
-            that no honest answer has.
+        SubmissionError: another task, version or test set; a baseline's name that is not its own;
+            missing, extra or repeated keys; values that no honest answer has.
     """
     header = predictions.header
     name = header.submission.name
@@ -90,6 +109,7 @@ def match(
                 f"{name}: predictions of another {what}: {found!r}, this one is {wanted!r}; "
                 f'predict again with "bgpt-bench predict {spec.name}" on this corpus'
             )
+    _check_kind(header, spec)
     rows = {key: row for row, key in enumerate(predictions.keys)}
     if len(rows) != len(predictions.keys):
         raise SubmissionError(f"{name}: {len(predictions.keys) - len(rows)} keys are repeated")
@@ -111,7 +131,7 @@ def match(
             )
         _check_answer(predictions.answers[row], item, f"{name}: {item.key}")
         answers.append(predictions.answers[row])
-    _check_coverage(answers, items, name)
+    _check_coverage(answers, items, free_running_samples, name)
     return answers
 
 
@@ -141,7 +161,7 @@ def _read_header(path: Path) -> Header:
     try:
         loaded = parse_object(path.read_text(encoding="utf-8"), str(path))
         header = parse(Header, loaded, str(path))
-    except (LeaderboardError, ConfigError) as error:
+    except (JsonRefused, ConfigError) as error:
         raise SubmissionError(_one_line(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SubmissionError(f"{path}: not readable: {_one_line(error)}") from error
@@ -155,11 +175,10 @@ def _read_header(path: Path) -> Header:
     for what, count in (
         ("parameters", header.submission.parameters),
         ("train_samples", header.submission.train_samples),
+        ("wall_seconds", header.wall_seconds),
     ):
         if count is not None and count < 0:
-            raise SubmissionError(f"{path}: submission.{what} = {count} is negative")
-    if header.wall_seconds < 0:
-        raise SubmissionError(f"{path}: wall_seconds = {header.wall_seconds} is negative")
+            raise SubmissionError(f"{path}: {what} = {count} is negative")
     return header
 
 
@@ -180,6 +199,28 @@ def _check_table(file: pq.ParquetFile, path: Path) -> None:
         raise SubmissionError(f"{path}: unpacks to {unpacked} bytes, at most {MAX_UNPACKED_BYTES}")
 
 
+def _check_values(path: Path) -> None:
+    """Refuse values that are too long, and too many of them, before any of them is copied to a row.
+
+    What Parquet itself counts says nothing: a dictionary keeps a value once that stands in every
+    row. So texts and bytes are read as dictionaries first, where rows are numbers.
+    """
+    unpacked = 0
+    with pq.ParquetFile(path, read_dictionary=list(MAX_VALUE_BYTES)) as file:
+        for batch in file.iter_batches(columns=list(MAX_VALUE_BYTES)):
+            for name, limit in MAX_VALUE_BYTES.items():
+                column = batch.column(name)
+                sizes = pc.binary_length(column.dictionary)
+                longest = pc.max(sizes).as_py() or 0
+                if longest > limit:
+                    what = f"{name} has a value of {longest} bytes, at most {limit} are read"
+                    raise SubmissionError(f"{path}: {what}")
+                unpacked += pc.sum(sizes.take(column.indices)).as_py() or 0
+            if unpacked > MAX_UNPACKED_BYTES:
+                what = f"its first values take {unpacked} bytes, all at most {MAX_UNPACKED_BYTES}"
+                raise SubmissionError(f"{path}: {what}")
+
+
 def _answer(columns: dict[str, list[Any]], row: int, path: Path) -> Answer:
     packed: bytes | None = columns["teacher_forced_predicted"][row]
     if packed is not None and len(packed) % 2:
@@ -192,6 +233,20 @@ def _answer(columns: dict[str, list[Any]], row: int, path: Path) -> Answer:
         free_running=columns["free_running"][row],
         shuffled_nats=columns["shuffled_nats"][row],
     )
+
+
+def _check_kind(header: Header, spec: TaskSpec) -> None:
+    """Refuse a baseline that we do not have, and a model by the name of one."""
+    name, known = header.submission.name, baselines_of(spec.name)
+    if header.submission.kind == "baseline" and name not in known:
+        raise SubmissionError(
+            f"{name}: no baseline of {spec.name}; those are {', '.join(known)}. "
+            'Anything else has submission.kind "model"'
+        )
+    if header.submission.kind == "model" and name in {one.name for one in BASELINES}:
+        raise SubmissionError(
+            f"{name}: a model by the name of a baseline; predict again with another --name"
+        )
 
 
 def _check_answer(answer: Answer, item: Item, where: str) -> None:
@@ -220,8 +275,10 @@ def _check_answer(answer: Answer, item: Item, where: str) -> None:
         )
 
 
-def _check_coverage(answers: Sequence[Answer], items: Sequence[Item], name: str) -> None:
-    """Refuse answers for chosen samples only: all, none, or (free-running) the first so many."""
+def _check_coverage(
+    answers: Sequence[Answer], items: Sequence[Item], free_running_samples: int, name: str
+) -> None:
+    """Refuse answers for chosen samples only: all (free-running, the first so many) or none."""
     forced = [answer.teacher_forced_nats is not None for answer in answers]
     predicted = [answer.teacher_forced_predicted is not None for answer in answers]
     shuffled = [answer.shuffled_nats is not None for answer in answers]
@@ -231,12 +288,14 @@ def _check_coverage(answers: Sequence[Answer], items: Sequence[Item], name: str)
         ("teacher_forced_nats", forced, [True] * len(items)),
         ("teacher_forced_predicted", predicted, [True] * len(items)),
         ("shuffled_nats", shuffled, possible),
-        ("free_running", written, [row < sum(written) for row in range(len(items))]),
+        ("free_running", written, [row < free_running_samples for row in range(len(items))]),
     ):
         if any(found) and found != wanted:
             row = next(row for row in range(len(items)) if found[row] != wanted[row])
             rule = (
-                "must answer the first samples of the test set, without a gap"
+                f"must answer exactly the first {min(free_running_samples, len(items))} samples "
+                f"of the test set or none, it answers {sum(written)}; predict and score with the "
+                "same --params and --free-running-limit"
                 if what == "free_running"
                 else "must answer every sample where the task asks it, or none"
             )

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from safetensors import SafetensorError
 
-from pipelines.command_line import MISTAKES, run
+from pipelines.command_line import run
 
 if TYPE_CHECKING:
     from pipelines.sample import Segment
@@ -29,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `bgpt train` wrote.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Folder of a model, or of the run that holds it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
 MaxBytes = Annotated[
@@ -206,7 +207,7 @@ def _write(path: Path, data: bytes) -> None:
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
     try:
-        run(app, mistakes=(*MISTAKES, SafetensorError))  # the last: a full disk
+        run(app)
     except RuntimeError as error:
         sys.exit(_end_of_training(error))
 

@@ -70,8 +70,7 @@ def load_byte_model(path: Path) -> TrainedByteModel:
     Raises:
         CheckpointError: not a model, or a broken one.
     """
-    nested = path / "model"
-    return TrainedByteModel(load_model(nested if (nested / "config.json").is_file() else path))
+    return TrainedByteModel(load_model(path))
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:

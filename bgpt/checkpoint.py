@@ -77,8 +77,14 @@ def write_model(folder: Path, model: Bgpt, provenance: Mapping[str, Any] | None 
     save_tensors(folder / WEIGHTS_FILE, model.state_dict())
 
 
+def model_folder(path: Path) -> Path:
+    """Return the folder of the model that `path` names: a MODEL, or a RUN with one in `model/`."""
+    nested = path / "model"
+    return nested if (nested / CONFIG_FILE).is_file() else path
+
+
 def load_model(path: Path, expected: ModelConfig | None = None) -> Bgpt:
-    """Read the model in folder `path`, in evaluation mode.
+    """Read the model in folder `path` (see `model_folder`), in evaluation mode.
 
     Raises:
         CheckpointError: not a model, broken, or not of configuration `expected`.
@@ -90,17 +96,19 @@ def load_model(path: Path, expected: ModelConfig | None = None) -> Bgpt:
             "Train into another folder, or delete this one."
         )
     model = Bgpt(config)
-    load_tensors(path / WEIGHTS_FILE, model.state_dict())
+    load_tensors(model_folder(path) / WEIGHTS_FILE, model.state_dict())
     return model.eval()
 
 
 def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
     """Return the configuration and the provenance of the model in folder `path`.
 
+    `path` may also be the run that holds it, see `model_folder`.
+
     Raises:
         CheckpointError: `config.json` is missing or is not one of ours.
     """
-    file = path / CONFIG_FILE
+    file = model_folder(path) / CONFIG_FILE
     try:
         declared: Any = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -124,8 +132,21 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
 
 
 def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors by name; they may live on any device."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
+    """Write tensors by name; they may live on any device.
+
+    Raises:
+        CheckpointError: the file cannot be written, such as on a full disk.
+    """
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        # safetensors makes the file readable by its owner alone; an empty one shows the mode that
+        # files get here, without a touch of the process-wide umask.
+        file.touch()
+        mode = file.stat().st_mode & 0o777
+        save_file(on_cpu, file)
+        file.chmod(mode)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: cannot be written: {error}") from error
 
 
 def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:

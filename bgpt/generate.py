@@ -33,11 +33,12 @@ def generate(
 ) -> list[bytes]:
     """Write greedily after each prompt until `EOP`, at most `max_bytes[i]` bytes.
 
-    A row also stops when the model's longest sequence is full. Rows of similar length are decoded
+    A row also stops where one patch more would leave no room for the end patch, so what stands
+    after a prompt can always be laid out with it and scored. Rows of similar length are decoded
     together; results stand in the order of the prompts.
 
     Raises:
-        TooLong: a prompt fills the model's sequence by itself.
+        TooLong: a prompt and the end patch fill the model's sequence by themselves.
         ValueError: the numbers of prompts and of limits differ.
     """
     if len(prompts) != len(max_bytes):
@@ -123,10 +124,10 @@ class _Decoder:
             if prompt.source is not None:
                 segments.insert(0, prompt.source)
             sample = layout(segments, end=False)
-            if len(sample) >= config.max_patches:
+            if not _has_room(len(sample), config.max_patches):
                 raise TooLong(
-                    f"a prompt of {len(sample)} patches leaves no room: "
-                    f"the model reads at most {config.max_patches}"
+                    f"a prompt of {len(sample)} patches leaves no room: the model reads at most "
+                    f"{config.max_patches}, the end patch among them"
                 )
             samples.append(sample)
         device = next(model.parameters()).device
@@ -209,7 +210,7 @@ class _Decoder:
             has_ended = EOP in patch
             data.extend(patch[skipped : patch.index(EOP) if has_ended else PATCH_SIZE])
             del data[self.limits[number] :]
-            is_full = int(rows.length[row]) + 1 >= self.model.config.max_patches
+            is_full = not _has_room(int(rows.length[row]) + 1, self.model.config.max_patches)
             if not (has_ended or is_full or len(data) == self.limits[number]):
                 going.append(row)
         return torch.tensor(going, dtype=torch.long, device=tokens.device)
@@ -238,6 +239,11 @@ class _Decoder:
         rows.length = at + 1
         if rows.earlier.shape[1]:
             rows.earlier = torch.cat((rows.earlier, tokens), dim=1)[:, PATCH_SIZE:]
+
+
+def _has_room(num_patches: int, max_patches: int) -> bool:
+    """Return whether a patch can follow the first `num_patches`, and the end patch after it."""
+    return num_patches + 2 <= max_patches
 
 
 def _room(cache: Tensor, length: int) -> Tensor:

@@ -38,8 +38,8 @@ def launch(
 ) -> Launched:
     """Train `config` on the corpus below `data` into folder `run`, or go on with it.
 
-    The shards that are read are hashed first. `restart_if_changed` deletes a run of another
-    configuration, corpus or code instead of refusing it. See `bgpt.train.train` for `show`,
+    The shards that are read, of both sides, are hashed first. `restart_if_changed` deletes a run of
+    another configuration, corpus or code instead of refusing it. See `bgpt.train.train` for `show`,
     `signal_received` and what else is raised.
 
     Raises:
@@ -49,6 +49,7 @@ def launch(
     """
     corpus = Corpus.open(data / config.corpus)
     limit = config.train.train_samples
+    _delete_left_over(run)
     found = read_record(run)
     if limit is None and found is not None and not restart_if_changed:
         # "All there are" means those of the start: the corpus may have grown since.
@@ -61,6 +62,7 @@ def launch(
         train_samples=len(samples),
         shards=samples.shard_sha256,
     )
+    sides = (samples, corpus.side("test"))
     views = [
         SampleView(
             side,
@@ -68,15 +70,16 @@ def launch(
             prompt_bytes=corpus.prompt_bytes,
             directions=config.train.directions,
         )
-        for side in (samples, corpus.side("test"))
+        for side in sides
     ]
     if restart_if_changed and found is not None and not is_same_run(found, record):
-        shutil.rmtree(run)
+        _delete(run)
     claim(run, record)
     run_sha256 = record_sha256(record)
     was_finished = is_finished(run, run_sha256)
     if not was_finished:
-        samples.verify()
+        for side in sides:
+            side.verify()
     job = Job(
         model=config.model,
         train=config.train,
@@ -95,3 +98,27 @@ def launch(
     )
     train(job, show=show, signal_received=signal_received)
     return Launched(model=run / "model", was_finished=was_finished)
+
+
+def _delete(run: Path) -> None:
+    """Empty the folder of a run, all at once: a kill leaves the old run or none, never half of it.
+
+    What a kill leaves beside it, the next start deletes.
+    """
+    aside = _aside(run)
+    run.resolve().rename(aside)
+    run.resolve().mkdir()
+    shutil.rmtree(aside)
+
+
+def _delete_left_over(run: Path) -> None:
+    """Delete what a kill during `_delete` left."""
+    aside = _aside(run)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def _aside(run: Path) -> Path:
+    """Return where a run that is being deleted stands; beside it, so that a rename is enough."""
+    folder = run.resolve()
+    return folder.with_name(f".{folder.name}.old")

@@ -28,10 +28,11 @@ EPSILON = 1e-5
 def fast_dtype(device_type: str) -> torch.dtype:
     """Return bfloat16 where products in it are fast, else float32.
 
-    A CPU without bfloat16 instructions emulates them, many times slower than float32.
+    A device without bfloat16 instructions emulates them, many times slower than float32 on a CPU.
     """
     if device_type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
     # The public torch.cpu.get_capabilities is younger than the oldest torch we support.
     has_avx512 = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
     fast = has_avx512 or torch.cpu._is_amx_tile_supported()  # noqa: SLF001

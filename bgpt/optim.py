@@ -137,6 +137,9 @@ class Optimizers:
         for group, decay in ((decayed, self.config.weight_decay), (plain, 0.0)):
             if not group:
                 continue
+            # On a GPU the kernel reads the step there.
+            device = self._adamw[group[0]].device
+            step = torch.tensor(float(self._num_steps), device=device)
             # torch's fused kernel: one pass over weights, gradients and both moments.
             torch._fused_adamw_(
                 [self._adamw[name] for name in group],
@@ -144,7 +147,7 @@ class Optimizers:
                 [self._first[name] for name in group],
                 [self._second[name] for name in group],
                 [],
-                [torch.tensor(float(self._num_steps)) for _ in group],
+                [step] * len(group),
                 lr=self.learning_rate,
                 beta1=self.config.betas[0],
                 beta2=self.config.betas[1],

@@ -23,10 +23,13 @@ from simulators.suggest import unknown_name
 
 RUN_SCHEMA_VERSION = 1
 TRAINING_MODULES = (
-    "byte_level", "config", "data", "layers", "model", "optim", "patch_level", "patching",
-    "permutation", "schedule", "train",
+    "bits_per_byte", "byte_level", "checkpoint", "config", "data", "evaluate", "layers", "model",
+    "optim", "patch_level", "patching", "permutation", "protocol", "resume", "run", "schedule",
+    "telemetry", "train",
 )  # fmt: skip
-"""Modules of this package that decide the trained weights; `dvc.yaml` depends on the same."""
+"""Modules of this package that decide what a run leaves, weights and figures: all that
+`bgpt.train` imports, but for what only shows progress. `dvc.yaml` depends on more, the whole folder
+`bgpt`: a change elsewhere in it calls `bgpt train` again, which finds the run finished."""
 
 
 class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -180,7 +183,7 @@ def run_record(
 
 
 def code_sha256() -> str:
-    """Return a hash of the modules that decide the weights: a run never mixes two versions."""
+    """Return a hash of `TRAINING_MODULES`: a run never mixes two versions of them."""
     digest = hashlib.sha256()
     for name in TRAINING_MODULES:
         digest.update(name.encode() + b"\0")

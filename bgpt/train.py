@@ -4,8 +4,9 @@
 Step i trains on batch i (`bgpt.data`) with the rates of the done share of the budget
 (`bgpt.schedule`); nothing else enters, so the weights after step n are a function of the
 configuration, the shards and the machine. `torch.use_deterministic_algorithms` is on: without it
-the gradients of table look-ups are summed in any order once there are two threads. What it does not
-do: read `params.yaml` (`bgpt.run`), print (`bgpt.progress`), or train on several devices.
+two threads sum the gradient of the position table in any order, once a batch is large enough for
+torch to share that work out (32,768 numbers). What it does not do: read `params.yaml` (`bgpt.run`),
+print (`bgpt.progress`), or train on several devices.
 """
 
 import math

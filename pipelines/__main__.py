@@ -150,8 +150,9 @@ def verify_command(folder: Folder, as_json: Json = False) -> None:
         )
     for problem in found.problems:
         print(f"error: {problem}", file=sys.stderr)
-    if found.problems:
+    if found.cure:
         print(found.cure, file=sys.stderr)
+    if found.problems:
         raise typer.Exit(1)
 
 

@@ -21,7 +21,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,23 @@ from pipelines.manifest import (
 )
 from pipelines.plan import SIDES, Plan, SamplesUnreachable, Side, Source
 from pipelines.records import (
+    LOCK_NAME,
     PARTIAL_NAME,
+    RECORD_NAME,
     Records,
     ShardJob,
     ShardRecord,
+    only_records,
     read_record,
     record_path,
+    shard_files,
     shard_jobs,
     shard_path,
     write_record,
 )
-from pipelines.sample import KEY_PATTERN, sample_key
+from pipelines.sample import KEY_PATTERN, Sample, sample_key
 from pipelines.shards import (
+    TEMPORARY_PATTERN,
     TEMPORARY_SUFFIX,
     index_path,
     pack_shard,
@@ -62,6 +67,7 @@ from pipelines.shards import (
     write_atomically,
     write_shard,
 )
+from pipelines.split import side_of_group
 
 BUILD_NAME = "build.json"
 
@@ -108,7 +114,7 @@ def build_corpus(
     with _writing(out):
         for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
             folder.mkdir(parents=True, exist_ok=True)
-    with _locked(out / PARTIAL_NAME / "lock"):
+    with _locked(out / PARTIAL_NAME / LOCK_NAME):
         report = _build(source, plan, jobs, out, engine or LocalEngine(1), on_progress)
         shutil.rmtree(out / PARTIAL_NAME)
     return report
@@ -130,14 +136,22 @@ def _check_folder(out: Path, plan: Plan) -> None:
         return
     if not out.is_dir():
         raise BuildError(f"{out}: is not a folder; choose another --out")
+    partial = out / PARTIAL_NAME
+    if partial.exists() and not only_records(partial):
+        raise BuildError(f"{partial}: holds what no build writes; choose another --out")
     if (out / MANIFEST_NAME).exists():
         try:
             name = read_manifest(out).name
-        except CorpusError:
-            return  # a damaged manifest is rebuilt
+        except CorpusError as error:
+            if not (partial.is_dir() or shard_files(out, plan.corpus)):
+                raise BuildError(
+                    f"{out}: its {MANIFEST_NAME} is no corpus' and there is no shard of "
+                    f"{plan.corpus}; choose another --out, or remove the file ({error})"
+                ) from error
+            return  # ours and damaged: it is rebuilt
         if name != plan.corpus:
             raise BuildError(f"{out}: holds the corpus {name}; choose another --out")
-    elif any(out.iterdir()) and not (out / PARTIAL_NAME).is_dir():
+    elif any(out.iterdir()) and not partial.is_dir():
         raise BuildError(f"{out}: is not empty and holds no corpus; choose another --out")
 
 
@@ -174,7 +188,7 @@ def _build(
     on_progress: Callable[[int, int], None],
 ) -> BuildReport:
     """Do the work of `build_corpus` in a prepared folder."""
-    _sweep(out)
+    _sweep(out, plan)
     finished = _finished_manifest(out)
     records = Records(out, plan, finished)
     entries = {job: entry for job in jobs if (entry := records.kept_entry(job)) is not None}
@@ -226,11 +240,16 @@ def _manifest(plan: Plan, jobs: list[ShardJob], entries: Mapping[ShardJob, Shard
     )
 
 
-def _sweep(out: Path) -> None:
-    """Remove the temporary files of a build that was killed."""
-    for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
+def _sweep(out: Path, plan: Plan) -> None:
+    """Remove the temporary files of a build that was killed, by the very names that it writes."""
+    names = "|".join(re.escape(name) for name in (MANIFEST_NAME, INDEX_NAME, BUILD_NAME))
+    top = re.compile(rf"({names}){TEMPORARY_PATTERN}")
+    shard = re.compile(rf"{re.escape(plan.corpus)}-[0-9]{{6}}\.tar(\.idx)?{TEMPORARY_PATTERN}")
+    patterns = {out: top, out / PARTIAL_NAME: RECORD_NAME, **{out / side: shard for side in SIDES}}
+    for folder, pattern in patterns.items():
         for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-            path.unlink(missing_ok=True)
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def _finished_manifest(out: Path) -> Manifest | None:
@@ -244,12 +263,9 @@ def _finished_manifest(out: Path) -> Manifest | None:
 def _surplus_shards(out: Path, plan: Plan, jobs: list[ShardJob]) -> list[Path]:
     """Return the shards of this corpus that lie there and are not wanted any more."""
     wanted = {shard_path(out, plan.corpus, job) for job in jobs}
-    pattern = re.compile(re.escape(plan.corpus) + r"-[0-9]{6}\.tar(\.idx)?")
     found = {
         path.with_suffix("") if path.suffix == ".idx" else path
-        for side in SIDES
-        for path in (out / side).iterdir()
-        if pattern.fullmatch(path.name)
+        for path in shard_files(out, plan.corpus)
     }
     return sorted(found - wanted)
 
@@ -268,7 +284,7 @@ class _MakeShard:
         """Make, pack and write a shard, then its record."""
         plan = self.plan
         shard = self.source.shard(plan, job.side, job.first, job.count)
-        _check_samples(plan, job, [sample.key for sample in shard.samples])
+        _check_samples(plan, job, shard.samples)
         columns: ShardColumns = shard_columns(shard, plan)
         packed = pack_shard(shard.samples, plan.extensions)
         if self.builder not in (os.getpid(), os.getppid()):
@@ -290,10 +306,17 @@ class _MakeShard:
         return job, entry
 
 
-def _check_samples(plan: Plan, job: ShardJob, keys: list[str]) -> None:
-    """Hold the source to its promise: `job.count` samples, numbered from `job.first`."""
+def _check_samples(plan: Plan, job: ShardJob, samples: Sequence[Sample]) -> None:
+    """Hold the source to its promises: `job.count` samples from `job.first` on, of this side."""
     wanted = [sample_key(plan.corpus, job.side, job.first + i) for i in range(job.count)]
+    keys = [sample.key for sample in samples]
     assert keys == wanted, f"{plan.corpus}: the source gave other keys than {job} asks for"
+    for sample in samples:
+        if side_of_group(sample.group) != job.side:
+            raise BuildError(
+                f"{sample.key}: its group {sample.group!r} does not belong to {job.side}; "
+                "the source must split by pipelines.split.side_of_group"
+            )
 
 
 def _index_parts(

@@ -10,21 +10,21 @@ Opening checks that everything is there and of the recorded size; `SampleReader.
 `pipelines.verify` check the hashes. Nothing here shuffles or batches: that is the trainer's.
 """
 
+import shlex
 from array import array
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 import pyarrow as pa
 
 from pipelines.index import INDEX_NAME, read_index
-from pipelines.manifest import CorpusError, Manifest, read_manifest
+from pipelines.manifest import FIXED_COLUMNS, CorpusError, Manifest, read_manifest
 from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Side
 from pipelines.shards import (
     ShardCorrupt,
     check_sha256,
     check_size,
-    index_path,
     map_shard,
     segment_offsets,
 )
@@ -51,9 +51,7 @@ class Corpus:
         """
         manifest = read_manifest(path)
         if not (path / INDEX_NAME).is_file():
-            raise CorpusError(
-                f"{path / INDEX_NAME}: missing. Run the same bgpt-data build again to rewrite it."
-            )
+            raise CorpusError(f"{path / INDEX_NAME}: missing. {cure(path, manifest, 'the corpus')}")
         for side in SIDES:
             for shard in manifest.sides[side].shards:
                 try:
@@ -203,7 +201,7 @@ class SampleReader:
     def _rows(self, names: list[str]) -> pa.Table:
         """Return these samples' rows of some columns of the index."""
         manifest = self._corpus.manifest
-        known = ["key", "side", "shard", "offset", "size", "group", *manifest.columns]
+        known = [*FIXED_COLUMNS, *manifest.columns]
         known += [f"size_{extension}" for extension in manifest.extensions]
         for name in names:
             if name not in known:
@@ -212,16 +210,20 @@ class SampleReader:
         return table.slice(self._first_row, self._num_samples)
 
 
-def cure(path: Path, manifest: Manifest) -> str:
-    """Return the sentence that says how to mend a corrupt or missing shard."""
+def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> str:
+    """Return the sentence that says how to mend a corpus: the command, and what it rebuilds.
+
+    The command makes the same corpus; a path and a parameter file are in no manifest, so it says
+    where they go.
+    """
     train, test = (manifest.num_samples(side) for side in SIDES)
+    words = f"--train-samples {train} --test-samples {test}"
+    if isinstance(seed := manifest.settings.get("seed"), int):
+        words += f" --seed {seed}"
+    options: object = manifest.settings.get("options")
+    if isinstance(options, dict) and cast("dict[str, object]", options).get("tunes") == "folder":
+        words += " --tunes FOLDER"
     return (
-        f'Run "bgpt-data build {manifest.name} --train-samples {train} --test-samples {test} '
-        f'--out {path}" with the parameters it was built with: it rebuilds that shard alone'
+        f'Run "bgpt-data build {manifest.name} {words} --out {shlex.quote(str(path))}", '
+        f"with --params FILE if it was built with one: it rebuilds {rebuilt}"
     )
-
-
-def shard_paths(corpus: Corpus, side: Side) -> list[tuple[Path, Path]]:
-    """Return the paths of one side's shards and of their `.tar.idx` files, in order."""
-    tars = [corpus.path / side / shard.name for shard in corpus.manifest.sides[side].shards]
-    return [(tar, index_path(tar)) for tar in tars]

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -104,9 +104,7 @@ _SHARDS_PER_ROW_GROUP = 100
 def index_schema(manifest: Manifest) -> pa.Schema:
     """Return the columns of a corpus' index, in order."""
     sizes = [(f"size_{extension}", pa.int64()) for extension in manifest.extensions]
-    meta = [
-        (name, _ARROW_TYPES[cast("ColumnType", kind)]) for name, kind in manifest.columns.items()
-    ]
+    meta = [(name, _ARROW_TYPES[kind]) for name, kind in manifest.columns.items()]
     return pa.schema(
         [
             ("key", pa.string()),
@@ -155,7 +153,7 @@ def read_index(path: Path, manifest: Manifest, names: Sequence[str] | None = Non
     Raises:
         CorpusError: missing, not readable, or not the manifest's columns and rows.
     """
-    cure = "Run the same bgpt-data build again to rewrite it."
+    cure = "Run the same bgpt-data build again: it rebuilds the corpus."
     try:
         schema = pq.read_schema(path)
         table = pq.read_table(path, columns=None if names is None else list(names))

@@ -1,8 +1,9 @@
 """`manifest.json`: what a corpus is, how it was made, and what every shard must hash to.
 
-It follows from the configuration and the numbers of samples alone: no time, no version of Python.
-Writing and reading are inverse, and reading is strict. The rows of the samples are
-`pipelines.index`; this module moves no shard and decides nothing (`pipelines.build` does).
+It follows from the configuration, the source's material (named in `provenance`) and the numbers of
+samples: no time, no host, no path, no version of Python. Writing and reading are inverse, and
+reading is strict. The rows of the samples are `pipelines.index`; this module moves no shard and
+decides nothing (`pipelines.build` does).
 """
 
 import dataclasses
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipelines.config import ConfigError, parse
-from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Plan, Side
+from pipelines.plan import SAMPLES_PER_SHARD, SIDES, ColumnType, Plan, Side
+from pipelines.sample import EXTENSION_PATTERN, KEY_PATTERN
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 << 20
 
-_SHARD_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}-[0-9]{6}\.tar")
+FIXED_COLUMNS = ("key", "side", "shard", "offset", "size", "group")
+"""Columns of every index, beside `size_EXT` of every extension; see `pipelines.index`."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,12 +47,12 @@ class ShardEntry:
     dropped: dict[str, int]
 
     def __post_init__(self) -> None:
-        """Refuse names that leave the folder, and what is no hash."""
-        if _SHARD_NAME.fullmatch(self.name) is None:
-            raise ValueError(f"{self.name!r} is no shard's name")
-        for digest in (self.sha256, self.index_sha256):
+        """Refuse sizes that no shard has, and what is no hash."""
+        if not 0 < self.samples <= SAMPLES_PER_SHARD:
+            raise ValueError(f"samples: {self.samples} is not within 1..{SAMPLES_PER_SHARD}")
+        for key, digest in (("sha256", self.sha256), ("index_sha256", self.index_sha256)):
             if _SHA256.fullmatch(digest) is None:
-                raise ValueError(f"{digest!r} is no SHA-256")
+                raise ValueError(f"{key}: {digest!r} is no SHA-256")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,18 +93,40 @@ class Manifest:
     settings: dict[str, Any]
     extensions: tuple[str, ...]
     prompt_bytes: int
-    columns: dict[str, str]
+    columns: dict[str, ColumnType]
     provenance: dict[str, Any]
     samples_per_shard: int
     planning: Planning
     sides: dict[str, SideEntry]
 
     def __post_init__(self) -> None:
-        """Refuse another schema and missing sides."""
+        """Refuse another schema, missing sides, and names that no corpus has."""
         if self.schema_version != SCHEMA_VERSION or self.samples_per_shard != SAMPLES_PER_SHARD:
             raise ValueError(f"schema version {self.schema_version} is not {SCHEMA_VERSION}")
         if set(self.sides) != set(SIDES):
             raise ValueError(f"sides {sorted(self.sides)} are not {sorted(SIDES)}")
+        if KEY_PATTERN.fullmatch(self.name) is None:
+            raise ValueError(f"name: {self.name!r} does not match {KEY_PATTERN.pattern}")
+        if not self.extensions or len(set(self.extensions)) != len(self.extensions):
+            raise ValueError(f"extensions: {list(self.extensions)}: at least one, none twice")
+        for extension in self.extensions:
+            if EXTENSION_PATTERN.fullmatch(extension) is None:
+                raise ValueError(
+                    f"extensions: {extension!r} does not match {EXTENSION_PATTERN.pattern}"
+                )
+        if self.prompt_bytes < 0:
+            raise ValueError(f"prompt_bytes: {self.prompt_bytes} is negative")
+        fixed = {*FIXED_COLUMNS, *(f"size_{extension}" for extension in self.extensions)}
+        for column in self.columns:
+            if column in fixed:
+                raise ValueError(f"columns.{column}: every index has a column of that name")
+        for side in SIDES:
+            for i, shard in enumerate(self.sides[side].shards):
+                if shard.name != f"{self.name}-{i:06d}.tar":  # nor does any name leave the folder
+                    raise ValueError(
+                        f"sides.{side}.shards[{i}].name: {shard.name!r} is not "
+                        f"'{self.name}-{i:06d}.tar'"
+                    )
 
     def num_samples(self, side: Side) -> int:
         """Return the number of samples of one side."""
@@ -135,7 +161,7 @@ def make_manifest(plan: Plan, shards: Mapping[Side, Sequence[ShardEntry]]) -> Ma
         settings=dict(plan.settings),
         extensions=plan.extensions,
         prompt_bytes=plan.prompt_bytes,
-        columns={name: str(kind) for name, kind in plan.columns.items()},
+        columns=dict(plan.columns),
         provenance=dict(plan.provenance),
         samples_per_shard=SAMPLES_PER_SHARD,
         planning=Planning(read=plan.read, dropped=dict(plan.dropped), available=available),
@@ -188,5 +214,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     except ConfigError as error:
         raise CorpusError(
-            f"{folder}: {error}. Run the same bgpt-data build again to rewrite it."
+            f"{folder}: {error}. Run the same bgpt-data build again: it rebuilds the corpus."
         ) from error
+    except OSError as error:
+        raise CorpusError(f"{path}: not readable: {error.strerror}") from error

@@ -9,6 +9,7 @@ makes or removes a shard.
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipelines.index import INDEX_NAME, columns_sha256, index_columns, read_inde
 from pipelines.manifest import CorpusError, Manifest, ShardEntry
 from pipelines.plan import SAMPLES_PER_SHARD, SIDES, Plan, Side
 from pipelines.shards import (
+    TEMPORARY_PATTERN,
     ShardCorrupt,
     check_sha256,
     list_members,
@@ -28,6 +30,9 @@ from pipelines.shards import (
 )
 
 PARTIAL_NAME = ".partial"
+LOCK_NAME = "lock"
+RECORD_NAME = re.compile(rf"({'|'.join(SIDES)})-[0-9]{{6}}\.json({TEMPORARY_PATTERN})?")
+"""A record in `.partial/`, finished or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +77,25 @@ def shard_jobs(side: Side, num_samples: int) -> list[ShardJob]:
 def shard_path(out: Path, corpus: str, job: ShardJob) -> Path:
     """Return where a shard lies."""
     return out / job.side / f"{corpus}-{job.number:06d}.tar"
+
+
+def shard_files(out: Path, corpus: str) -> list[Path]:
+    """Return the tars and `.tar.idx` at `out` that have names of this corpus."""
+    pattern = re.compile(re.escape(corpus) + r"-[0-9]{6}\.tar(\.idx)?")
+    return [
+        path
+        for side in SIDES
+        if (out / side).is_dir()
+        for path in (out / side).iterdir()
+        if pattern.fullmatch(path.name)
+    ]
+
+
+def only_records(partial: Path) -> bool:
+    """Return whether `.partial/` is a folder and holds only what a build writes into it."""
+    return partial.is_dir() and all(
+        path.name == LOCK_NAME or RECORD_NAME.fullmatch(path.name) for path in partial.iterdir()
+    )
 
 
 class Records:

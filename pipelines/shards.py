@@ -12,6 +12,7 @@ It knows no corpus, side or configuration; `pipelines.manifest` and `pipelines.b
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +26,17 @@ from pipelines.ustar import (
     BLOCK_BYTES,
     UstarError,
     decode_header,
-    encode_header,
+    encode_headers,
     end_bytes,
     padding_bytes,
 )
 
 TEMPORARY_SUFFIX = ".tmp"
 """Ends the name of every file that is not finished; such files are swept at the next start."""
+TEMPORARY_PATTERN = rf"\.[0-9]+{re.escape(TEMPORARY_SUFFIX)}"
+"""What such a name has after the finished file's: the writing process, then the suffix."""
 
+_PARTS_PER_MEMBER = 4
 _PADDING = tuple(bytes(padding_bytes(n)) for n in range(BLOCK_BYTES))
 
 
@@ -45,7 +49,7 @@ class PackedShard:
     """A shard in memory; its bytes are joined only while they are written, which is faster."""
 
     parts: list[bytes]
-    """The tar: header, bytes and padding of every member, then the end mark."""
+    """The tar: header (in two), bytes and padding of every member, then the end mark."""
     starts: NDArray[np.uint64]
     """`[n + 1]`: offset of each sample's first header, then of the end mark."""
     sizes: NDArray[np.int64]
@@ -69,12 +73,12 @@ def pack_shard(samples: Sequence[Sample], extensions: tuple[str, ...]) -> Packed
     _check_keys([sample.key for sample in samples])
     _check_segments(samples, extensions)
     suffixes, files = _members(samples, extensions)
-    names = [f"{sample.key}.{suffix}".encode("ascii") for sample in samples for suffix in suffixes]
+    names = [f"{sample.key}.{suffix}" for sample in samples for suffix in suffixes]
     sizes = [len(data) for data in files]
-    parts = [b""] * (3 * len(files) + 1)
-    parts[0:-1:3] = map(encode_header, names, sizes)
-    parts[1:-1:3] = files
-    parts[2:-1:3] = [_PADDING[size % BLOCK_BYTES] for size in sizes]
+    parts = [b""] * (_PARTS_PER_MEMBER * len(files) + 1)
+    parts[0:-1:4], parts[1:-1:4] = encode_headers([name.encode("ascii") for name in names], sizes)
+    parts[2:-1:4] = files
+    parts[3:-1:4] = [_PADDING[size % BLOCK_BYTES] for size in sizes]
     table = np.array(sizes, dtype=np.int64).reshape(len(samples), len(suffixes))
     starts = _sample_starts(table)
     parts[-1] = bytes(end_bytes(int(starts[-1])))
@@ -113,13 +117,17 @@ def _check_segments(samples: Sequence[Sample], extensions: tuple[str, ...]) -> N
 
 def _check_keys(keys: list[str]) -> None:
     """Raise `ValueError` for the first malformed or repeated key."""
-    if all(map(KEY_PATTERN.fullmatch, keys)) and len(set(keys)) == len(keys):
-        return
+    lines = "\n".join([*keys, ""])
+    if _KEY_LINES.fullmatch(lines) and lines.count("\n") == len(keys) == len(set(keys)):
+        return  # one match for all takes a third of the time of one each
     seen: set[str] = set()
     for key in keys:
         if KEY_PATTERN.fullmatch(key) is None or key in seen:
             raise ValueError(f"key {key!r} is malformed or repeated in its shard")
         seen.add(key)
+
+
+_KEY_LINES = re.compile(rf"(?:{KEY_PATTERN.pattern}\n)*+")
 
 
 def index_path(shard: Path) -> Path:
@@ -147,7 +155,7 @@ def _joined(parts: list[bytes], update: Callable[[bytes], None]) -> Iterator[byt
         yield piece
 
 
-_PARTS_PER_WRITE = 3 * 64
+_PARTS_PER_WRITE = _PARTS_PER_MEMBER * 48
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:

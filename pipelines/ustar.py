@@ -22,6 +22,7 @@ checksum is constant, so equal samples give equal bytes, and the bytes are those
 It does not read other people's tars: what is not exactly this form is refused.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from zlib import adler32
 
@@ -31,8 +32,10 @@ RECORD_BYTES = 20 * BLOCK_BYTES
 MAX_NAME_BYTES = 100
 MAX_FILE_BYTES = 8**11 - 1
 
+_BEFORE_SIZE = b"0000644\0" + b"0000000\0" * 2
+_MTIME = b"00000000000\0"
 _AFTER_CHECKSUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
-_CONSTANT_SUM = 8 * ord(" ") + sum(_AFTER_CHECKSUM)
+_CONSTANT_SUM = 8 * ord(" ") + sum(_BEFORE_SIZE + _MTIME + _AFTER_CHECKSUM)
 
 
 class UstarError(ValueError):
@@ -45,29 +48,40 @@ def encode_header(name: bytes, num_bytes: int) -> bytes:
     Raises:
         ValueError: a name that is empty or longer than 100 bytes, or a size beyond 8 GiB - 1.
     """
-    if not 0 < len(name) <= MAX_NAME_BYTES:
-        raise ValueError(f"{name!r} does not fit a ustar header's 100 bytes")
-    middle, middle_sum = _between_name_and_checksum(num_bytes)
+    (name_field,), (others,) = encode_headers([name], [num_bytes])
+    return name_field + others
+
+
+def encode_headers(names: Sequence[bytes], sizes: Sequence[int]) -> tuple[list[bytes], list[bytes]]:
+    """Return the headers of many files, each in two parts: the name field, the 412 bytes after it.
+
+    Column by column and in parts, because that takes half as long as one `encode_header` each: the
+    second parts recur, and are shared.
+
+    Raises:
+        ValueError: a name that is empty or longer than 100 bytes, or a size beyond 8 GiB - 1.
+    """
+    lengths = [len(name) for name in names]
+    if names and not 0 < min(lengths) <= max(lengths) <= MAX_NAME_BYTES:
+        wrong = next(name for name in names if not 0 < len(name) <= MAX_NAME_BYTES)
+        raise ValueError(f"{wrong!r} does not fit a ustar header's 100 bytes")
     # The low half of Adler-32 started at 0 is the plain sum, for 30 ns; 100 bytes cannot reach
     # its modulus of 65521.
-    checksum = (adler32(name, 0) & 0xFFFF) + middle_sum + _CONSTANT_SUM
-    return name.ljust(MAX_NAME_BYTES, b"\0") + middle + _from_checksum(checksum)
+    sums = [adler32(name, 0) & 0xFFFF for name in names]
+    return [name.ljust(MAX_NAME_BYTES, b"\0") for name in names], list(
+        map(_after_name, sizes, sums)
+    )
 
 
-# Sizes and checksums recur, and formatting octal digits is half of a header's cost.
+# Sizes and sums recur, and formatting octal digits is the larger part of a header's cost.
 @lru_cache(maxsize=1 << 14)
-def _between_name_and_checksum(num_bytes: int) -> tuple[bytes, int]:
-    """Return the fields from mode to mtime, and the sum of their bytes."""
+def _after_name(num_bytes: int, name_sum: int) -> bytes:
+    """Return the fields from the mode on, for a name whose bytes add up to `name_sum`."""
     if not 0 <= num_bytes <= MAX_FILE_BYTES:
         raise ValueError(f"{num_bytes} bytes do not fit a ustar header's size")
-    fields = b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % num_bytes + b"00000000000\0"
-    return fields, sum(fields)
-
-
-@lru_cache(maxsize=1 << 14)
-def _from_checksum(checksum: int) -> bytes:
-    """Return the fields from the checksum on."""
-    return b"%06o\0 " % checksum + _AFTER_CHECKSUM
+    size = b"%011o\0" % num_bytes
+    checksum = name_sum + sum(size) + _CONSTANT_SUM
+    return _BEFORE_SIZE + size + _MTIME + b"%06o\0 " % checksum + _AFTER_CHECKSUM
 
 
 def decode_header(block: bytes) -> tuple[bytes, int]:

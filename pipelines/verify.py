@@ -38,7 +38,7 @@ class Verification:
     problems: tuple[str, ...]
     """One line each: what, where, expected and found."""
     cure: str
-    """What mends them."""
+    """The command that rebuilds what is damaged; empty where nothing is to be rebuilt."""
 
 
 def verify_corpus(folder: Path) -> Verification:
@@ -49,23 +49,28 @@ def verify_corpus(folder: Path) -> Verification:
     """
     manifest = read_manifest(folder)
     entries = [entry for side in SIDES for entry in manifest.sides[side].shards]
+    problems = tuple(_problems(folder, manifest))
+    remedies = {remedy for _, remedy in problems}
+    rebuilt = next(
+        (remedy for remedy in ("the corpus", "that shard alone") if remedy in remedies), ""
+    )
     return Verification(
         name=manifest.name,
         shards=len(entries),
         samples=sum(entry.samples for entry in entries),
         bytes=sum(entry.bytes for entry in entries),
-        problems=tuple(_problems(folder, manifest)),
-        cure=f"{cure(folder, manifest)}.",
+        problems=tuple(problem for problem, _ in problems),
+        cure=f"{cure(folder, manifest, rebuilt)}." if rebuilt else "",
     )
 
 
-def _problems(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield all that is wrong."""
+def _problems(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield all that is wrong, each with what a build then rebuilds; nothing where "" stands."""
     index: pa.Table | None = None
     try:
         index = read_index(folder / INDEX_NAME, manifest)
     except CorpusError as error:
-        yield str(error)
+        yield str(error), "the corpus"
     row = 0
     for side in SIDES:
         names: set[str] = set()
@@ -76,13 +81,14 @@ def _problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             try:
                 _check_shard(folder, side, entry, rows)
             except ShardCorrupt as error:
-                yield f"{side}/{error}"
+                yield f"{side}/{error}", "that shard alone"
         if (folder / side).is_dir():
             for path in sorted((folder / side).iterdir()):
                 if path.name not in names:
-                    yield f"{side}/{path.name}: not in manifest.json"
+                    yield f"{side}/{path.name}: not in manifest.json; remove it", ""
     if index is not None:
-        yield from _index_problems(index)
+        for problem in _index_problems(index):
+            yield problem, ""  # beside other hashes of the rows, or the source's own doing
 
 
 def _check_shard(folder: Path, side: Side, entry: ShardEntry, rows: pa.Table | None) -> None:

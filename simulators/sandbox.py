@@ -3,20 +3,23 @@
 What it guarantees on Linux:
 
 - CPU seconds, address space, size of every file written, no core dump (`setrlimit`, inherited by
-  whatever the program starts), and a wall-clock limit after which the whole process group is
-  killed;
+  whatever the program starts), and a wall-clock limit;
+- at the end, however it comes, the whole process group is killed;
 - an empty working directory of its own, an environment of two variables, no open files, nothing on
   stdin but what was given;
 - stdout and stderr go to a file, so they obey the same size limit and cannot block;
-- no network, where the kernel lets an unprivileged process make a network namespace (`unshare`);
-  `network_is_cut()` says whether it does here.
+- no network, and no process that outlives the run or can signal one outside it, where the kernel
+  lets an unprivileged process make namespaces for both (`unshare`); `network_is_cut()` and
+  `processes_are_contained()` say whether it does here.
 
 What it does **not**: it hides no files (the program can read what the user can read, and write
-where the user may), it does not bound the number of files or processes, and outside Linux the
-memory limit and the network are best effort.
+where the user may), and it does not bound the number of files or processes. Outside Linux the
+memory limit is best effort. Where processes are not contained, one that leaves its session
+(`setsid`) lives on after the run.
 """
 
 import functools
+import math
 import os
 import shutil
 import signal
@@ -33,6 +36,10 @@ MEMORY_BYTES = 256 * 2**20
 OUTPUT_BYTES = 2**20
 WALL_SECONDS = 20.0
 """Ten times the CPU limit: a program that only waits must end, one on a busy machine must not."""
+
+
+class SandboxFailed(RuntimeError):  # noqa: N818 - a state of the machine
+    """The program was never started: no memory, no process or no namespace was to be had."""
 
 
 class Ending(StrEnum):
@@ -54,7 +61,8 @@ class LimitedRun:
 
     ending: Ending
     exit_code: int
-    """As `subprocess` has it: negative is the number of the signal."""
+    """As `subprocess` has it: negative is the number of the signal. The program's end comes through
+    a shell, so its own exit code of 129 to 192 counts as death by signal 1 to 64."""
     output: bytes
     """Standard output and standard error together, in the order they were written."""
     files: Mapping[str, bytes]
@@ -77,6 +85,7 @@ def run_limited(
 
     Raises:
         FileNotFoundError: `argv[0]` is not an executable file.
+        SandboxFailed: the program was not started.
         ValueError: a name in `files` is not a plain file name.
     """
     program = Path(argv[0]).absolute()
@@ -90,14 +99,16 @@ def run_limited(
                 raise ValueError(f"{name!r} is not a plain file name")
             (work / name).write_bytes(data)
         Path(scratch, "stdin").write_bytes(stdin)
+        marker, printed = Path(scratch, "started"), Path(scratch, "output")
         command = [
-            *(_SHELL, "-c", _LIMIT_SCRIPT, "sh"),
+            *_script_in(_namespaces(), math.ceil(wall_seconds) + 1),
             *(str(cpu_seconds), str(-(-memory_bytes // 1024)), str(-(-output_bytes // 512))),
-            *(_NETWORK_CUTTER if network_is_cut() else ()),
-            *(str(program), *map(str, argv[1:])),
+            *(str(marker), str(program), *map(str, argv[1:])),
         ]
-        printed = Path(scratch, "output")
         exit_code = _run(command, work, Path(scratch, "stdin"), printed, wall_seconds)
+        if exit_code is not None and not marker.exists():
+            said = printed.read_bytes()[:200].decode("utf-8", "replace").strip()
+            raise SandboxFailed(f"{program} was not started: code {exit_code}, {said!r}")
         found = [path for path in sorted(work.iterdir()) if _is_new_file(path, files)]
         total = printed.stat().st_size + sum(path.lstat().st_size for path in found)
         ending = _ending(exit_code)
@@ -115,15 +126,14 @@ def run_limited(
         )
 
 
-@functools.cache
 def network_is_cut() -> bool:
     """Return whether programs run here without a network."""
-    if not _NETWORK_CUTTER[0]:
-        return False
-    probe = subprocess.run(
-        [*_NETWORK_CUTTER, _SHELL, "-c", ":"], capture_output=True, check=False, timeout=60
-    )
-    return probe.returncode == 0
+    return "--net" in _namespaces()
+
+
+def processes_are_contained() -> bool:
+    """Return whether whatever a program starts ends with its run, `setsid` or not."""
+    return "--pid" in _namespaces()
 
 
 _SHARED_MEMORY = Path("/dev/shm")
@@ -141,22 +151,72 @@ def _scratch(output_bytes: int) -> Path | None:
 
 
 _SHELL = "/bin/sh"
-_NETWORK_CUTTER = (shutil.which("unshare") or "", "--map-root-user", "--net", "--")
+_UNSHARE = shutil.which("unshare")
 
 # A shell sets the limits, because Python code between fork and exec is not safe beside threads.
 # The soft CPU limit alone sends SIGXCPU, which tells it from other kills. POSIX counts -f in 512
 # bytes. macOS has no -v; there the memory limit is left out.
-_LIMIT_SCRIPT = """
-ulimit -c 0; ulimit -S -t "$1"; ulimit -H -t "$(($1 + 1))"; ulimit -f "$3"
-ulimit -v "$2" 2>/dev/null || :
-shift 3; exec "$@"
+#
+# `unshare --pid` moves only what the shell starts. The first is the new namespace's process 1, and
+# the kernel kills all the others with it: a `sleep`, which ends by itself should nobody be left to
+# kill it. Waiting for it is waiting for all of them. The program must not be process 1, which is
+# deaf to signals, nor a child of `unshare --fork`, which tells of SIGKILL as exit code 1
+# (util-linux 2.38). The shell's own words ("Killed") are not the program's output.
+_SCRIPT = """
+if [ "$1" ]; then sleep "$1" </dev/null >/dev/null 2>&1 & fi
+exec 3>&2 2>/dev/null
+(
+  exec 2>&3 3>&-
+  ulimit -c 0; ulimit -S -t "$2"; ulimit -H -t "$(($2 + 1))"; ulimit -f "$4"
+  ulimit -v "$3" 2>/dev/null || :
+  : > "$5"; shift 5; exec "$@"
+)
+code=$?
+if [ "$1" ]; then kill -KILL $!; wait $!; fi
+exit $code
 """
+
+
+@functools.cache
+def _namespaces() -> tuple[str, ...]:
+    """Return the namespaces that can be had here, as options of `unshare`: the most that work."""
+    if _UNSHARE is not None:
+        for options in (("--map-root-user", "--net", "--pid"), ("--map-root-user", "--net")):
+            limits = (str(CPU_SECONDS), str(MEMORY_BYTES // 1024), str(OUTPUT_BYTES // 512))
+            probe = subprocess.run(
+                [*_script_in(options, 1), *limits, os.devnull, _SHELL, "-c", "kill -KILL $$"],
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            if probe.returncode == _KILLED:
+                return options
+    return ()
+
+
+def _script_in(namespaces: Sequence[str], hold_seconds: int) -> list[str]:
+    """Return the command, still without limits, marker and program: `_SCRIPT` in namespaces."""
+    unshare = [_UNSHARE, *namespaces, "--"] if _UNSHARE and namespaces else []
+    return [
+        *unshare,
+        _SHELL,
+        "-c",
+        _SCRIPT,
+        "sh",
+        str(hold_seconds) if "--pid" in namespaces else "",
+    ]
+
+
+_BY_SIGNAL = 128
+"""A shell reports a death by signal `n` as exit code 128 + n."""
+_KILLED = _BY_SIGNAL + signal.SIGKILL
+_LAST_SIGNAL = 64
 
 
 def _run(
     command: Sequence[str], work: Path, stdin: Path, printed: Path, wall_seconds: float
 ) -> int | None:
-    """Run to the end, return the exit code, or `None` after a kill for time."""
+    """Run to the end, return `LimitedRun.exit_code`, or `None` after a kill for time."""
     with stdin.open("rb") as given, printed.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -183,7 +243,10 @@ def _run(
             timer.cancel()
             _kill_group(process.pid)
             process.wait()
-        return None if overdue.is_set() else exit_code
+        if overdue.is_set():
+            return None
+        by_signal = _BY_SIGNAL < exit_code <= _BY_SIGNAL + _LAST_SIGNAL
+        return _BY_SIGNAL - exit_code if by_signal else exit_code
 
 
 def _kill_group(group: int) -> None:
@@ -206,5 +269,6 @@ def _ending(exit_code: int | None) -> Ending:
         return Ending.WALL_LIMIT
     if exit_code >= 0:
         return Ending.EXITED
-    by_signal = {signal.SIGXCPU: Ending.CPU_LIMIT, signal.SIGXFSZ: Ending.OUTPUT_LIMIT}
-    return by_signal.get(signal.Signals(-exit_code), Ending.CRASHED)
+    # By number: `signal.Signals` has no names for most real-time signals.
+    by_signal = {int(signal.SIGXCPU): Ending.CPU_LIMIT, int(signal.SIGXFSZ): Ending.OUTPUT_LIMIT}
+    return by_signal.get(-exit_code, Ending.CRASHED)

@@ -25,21 +25,54 @@ def test_every_module_opens_with_what_it_is() -> None:
         assert len(first_lines[1]) > 20, f"{path}: say what the module is"
 
 
-def test_the_readme_tree_has_one_line_for_every_module() -> None:
+def tree_paths(tree: str) -> list[str]:
+    """Return the path of every module that a tree names; a folder's content is indented below it.
+
+    >>> tree_paths("a/  # packages\\n  b.py   what\\n  c/\\n    d.py  what\\ne/\\n  f.py  what")
+    ['a/b.py', 'a/c/d.py', 'e/f.py']
+    """
+    folders: list[tuple[int, str]] = []
+    found: list[str] = []
+    for line in filter(str.strip, tree.splitlines()):
+        indent = len(line) - len(line.lstrip())
+        name = line.split()[0]
+        folders = [(depth, folder) for depth, folder in folders if depth < indent]
+        path = "".join(folder for _, folder in folders) + name
+        if name.endswith("/"):
+            folders.append((indent, name))
+        else:
+            assert re.fullmatch(r"\s*\S+\s{2,}\S.*", line), f"no module with its line: {line!r}"
+            found.append(path)
+    return found
+
+
+def test_the_readme_tree_has_one_line_for_every_module_and_no_other() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tree = readme.split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
-    named = {
-        name
-        for line in tree.splitlines()
-        if (match := re.match(r"\s*(\S+(?:, \S+)*)\s{2,}\S", line))
-        for name in match.group(1).split(", ")
-    }
+    named = tree_paths(readme.split("<!-- tree -->")[1].split("<!-- /tree -->")[0])
+    paths = [p.relative_to(ROOT).as_posix() for p in python_files() if p.name != "__init__.py"]
+    assert sorted(set(paths) - set(named)) == [], "README.md's tree lacks these"
+    assert sorted(set(named) - set(paths)) == [], "README.md's tree names what is not there"
+    assert len(named) == len(set(named))
+
+
+def test_every_page_of_the_docs_that_is_named_exists() -> None:
+    texts = [*python_files(), ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    texts += [ROOT / "Makefile", ROOT / "dvc.yaml", ROOT / "params.yaml", ROOT / "pyproject.toml"]
+    named: set[tuple[Path, Path]] = set()
+    for text in texts:
+        content = text.read_text(encoding="utf-8")
+        named |= {(text, ROOT / name) for name in re.findall(r"\bdocs/[\w./-]*\.md\b", content)}
+        if text.suffix == ".md":  # links between pages
+            links = re.findall(r"\]\((?!\w+:)([^)#]+\.md)", content)
+            named |= {(text, text.parent / link) for link in links}
+    assert len(named) > 20
+    written_by_the_line = ROOT / "docs" / "results"  # not there before the first `make repro`
     missing = [
-        str(path.relative_to(ROOT))
-        for path in python_files()
-        if path.name != "__init__.py" and path.name not in named
+        f"{text.relative_to(ROOT)}: {page}"
+        for text, page in sorted(named)
+        if not page.is_file() and not page.is_relative_to(written_by_the_line)
     ]
-    assert not missing, f"README.md's tree lacks {missing}"
+    assert not missing
 
 
 def test_nothing_unpickles() -> None:

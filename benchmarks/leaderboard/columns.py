@@ -97,7 +97,11 @@ _ROWS: tuple[tuple[str, str, str, str, Unit, Better | None, str], ...] = (
     (
         "free_running_note_f1", "Note F1", "note F1, free-running", FREE, "score", "higher",
         "Harmonic mean of precision and recall over the notes of the MIDI file (onset, pitch, "
-        "duration); 1 is every note right.",
+        "duration) of what can be read of the written MIDI; 1 is every note right.",
+    ),
+    (
+        "free_running_valid_file_share", "Valid", "well-formed files, free-running", FREE,
+        "percent", "higher", "Share of written MIDI files that a strict reader takes whole.",
     ),
     (
         "free_running_byte_accuracy", "Bytes", "byte accuracy, free-running", FREE, "percent",

@@ -11,9 +11,9 @@ from typing import Literal
 
 from benchmarks.leaderboard.columns import TASKS
 from benchmarks.leaderboard.runs import Run, read_runs
-from benchmarks.leaderboard.strict_json import (
+from benchmarks.strict_json import (
     JsonObject,
-    LeaderboardError,
+    JsonRefused,
     as_object,
     items,
     load_text,
@@ -27,6 +27,10 @@ from benchmarks.leaderboard.strict_json import (
 SCHEMA_VERSION = 1
 Kind = Literal["model", "baseline", "reported"]
 _KINDS: dict[str, Kind] = {"model": "model", "baseline": "baseline", "reported": "reported"}
+
+
+class LeaderboardError(ValueError):
+    """A report, a run or a list of published figures cannot be shown; the message says where."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +116,13 @@ def read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None)
         LeaderboardError: a missing folder, an unreadable file, two reports for one entry, or
             reports of one task that were scored on different test sets.
     """
+    try:
+        return _read_board(reports_dir, runs_dir, published)
+    except JsonRefused as error:
+        raise LeaderboardError(str(error)) from error
+
+
+def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None) -> Board:
     if not reports_dir.is_dir():
         raise LeaderboardError(
             f'{reports_dir}: no such folder of reports; write some with "bgpt-bench score"'

@@ -119,12 +119,12 @@ def _standing_row(one: Standing, shown: Column, entry: Entry, scale: Scale, y: f
     """Draw one entry: rank, name, dot, whisker, value."""
     metric = entry.metrics[shown.name]
     value, margin = metric.value or 0.0, 2 * (metric.stderr or 0.0)
-    rank = one.ranks[shown.name][entry.name]
+    rank = one.ranks[shown.name].get(entry.name)
     error = stderr_text(metric.stderr, shown.unit)
     number, _, sign = value_text(value, shown.unit).partition(" ")
     reading = " ".join(part for part in (number, f"± {error}" if error else "", sign) if part)
     name = entry.name if len(entry.name) <= 36 else entry.name[:35] + "…"
-    place = f"{rank.place}{'=' if rank.tied else ''}"
+    place = "–" if rank is None else f"{rank.place}{'=' if rank.tied else ''}"
     emphasis = "strong" if entry.kind == "model" else None
     ends = (scale.at(value - margin), scale.at(value + margin))
     return tag(

@@ -2,8 +2,9 @@
 
 The best entry opens a rank; every entry within two combined standard errors of it shares that
 rank, the best of the rest opens the next one, and so on. All entries answer the same test samples,
-so the combined error of independent estimates is, as a rule, on the careful side. Published figures
-are never ranked.
+so the combined error of independent estimates is, as a rule, on the careful side. What was measured
+on fewer samples than another entry is not comparable with it: it has no rank and stands below the
+ranked ones. Published figures are never ranked.
 """
 
 import math
@@ -58,13 +59,15 @@ def rank(metrics: dict[str, Metric], better: Better | None) -> dict[str, Rank]:
 
 
 def rank_entries(entries: Iterable[Entry], metric: str) -> dict[str, Rank]:
-    """Rank entries of one task by `metric`; reported ones are left out."""
-    measured = {
+    """Rank entries of one task by `metric`, without reported ones and those on fewer samples."""
+    measured = [entry for entry in entries if entry.kind != "reported"]
+    most = max((_samples(entry, metric) for entry in measured), default=0)
+    comparable = {
         entry.name: entry.metrics[metric]
-        for entry in entries
-        if entry.kind != "reported" and metric in entry.metrics
+        for entry in measured
+        if entry.value(metric) is not None and _samples(entry, metric) == most
     }
-    return rank(measured, column(metric).better)
+    return rank(comparable, column(metric).better)
 
 
 def primary_metric(task: TaskText, entries: Iterable[Entry]) -> str | None:
@@ -78,14 +81,27 @@ def primary_metric(task: TaskText, entries: Iterable[Entry]) -> str | None:
 
 
 def in_order(entries: Iterable[Entry], metric: str | None) -> list[Entry]:
-    """Return entries with the best value of `metric` first, those without it last, by name."""
+    """Return entries with the best value of `metric` first.
+
+    Those measured on fewer samples stand below, those without a value last, by name.
+    """
     kept = list(entries)
     if metric is None:
         return sorted(kept, key=lambda entry: entry.name)
     sign = -1.0 if column(metric).better == "higher" else 1.0
 
-    def key(entry: Entry) -> tuple[bool, float, str]:
+    most = max((_samples(entry, metric) for entry in kept), default=0)
+
+    def key(entry: Entry) -> tuple[bool, bool, float, str]:
         value = entry.value(metric)
-        return (value is None, 0.0 if value is None else sign * value, entry.name)
+        if value is None:
+            return (True, True, 0.0, entry.name)
+        return (False, _samples(entry, metric) < most, sign * value, entry.name)
 
     return sorted(kept, key=key)
+
+
+def _samples(entry: Entry, metric: str) -> int:
+    """Return how many samples an entry's value of `metric` is a mean of, 0 where it has none."""
+    found = entry.metrics.get(metric)
+    return 0 if found is None or found.value is None else found.n or 0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.leaderboard.columns import TASKS
-from benchmarks.leaderboard.strict_json import (
-    LeaderboardError,
+from benchmarks.strict_json import (
+    JsonRefused,
     as_object,
     load_text,
     optional_count,
@@ -41,7 +41,7 @@ def read_runs(runs_dir: Path) -> tuple[Run, ...]:
     """Read `metrics.jsonl` of every run, one or two folders deep.
 
     Raises:
-        LeaderboardError: a file or a line of it cannot be read.
+        JsonRefused: a file or a line of it cannot be read.
     """
     paths = {*runs_dir.glob("*/metrics.jsonl"), *runs_dir.glob("*/*/metrics.jsonl")}
     runs: list[Run] = []
@@ -71,7 +71,7 @@ def _read_points(path: Path) -> tuple[Point, ...]:
         step = optional_count(record, "step", where)
         samples = optional_count(record, "samples", where)
         if step is None or samples is None:
-            raise LeaderboardError(f"{where}: step and samples are required")
+            raise JsonRefused(f"{where}: step and samples are required")
         while points and points[-1].step >= step:
             points.pop()
         found = record.get("eval")

@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipelines.dedup import NGRAM_INTERVALS, cluster_ids, melody_intervals
-from pipelines.plan import JsonValue, Plan, SampleShard, Side, SourceError
+from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.sources.tunes import (
     Licence,
     RawTune,
     folder_tunes,
     music21_tunes,
-    music21_version,
 )
 from pipelines.split import side_of_group
 from simulators.music.canonical import TuneRejected, canonicalise
 from simulators.music.converter import (
     ConverterDiffers,
     ConverterMissing,
+    ConverterNotRun,
     check_converter,
     convert,
     golden_sha256,
 )
-from simulators.music.midi import read_notes
+from simulators.music.midi import MidiError, read_notes
 from simulators.music.reasons import DropReason
 from simulators.suggest import unknown_name
 
@@ -99,16 +99,16 @@ class MusicSource:
 
         Raises:
             SourceError: the catalogue is missing or empty, not one tune of it is left, or the
-                converter is missing or another one.
+                converter is missing, another one, or was kept from running.
         """
+        from_package = self.options.tunes == MUSIC21
+        drops: list[_Drop] = []
         try:
             check_converter()
-        except (ConverterMissing, ConverterDiffers) as error:
+            raw = music21_tunes() if from_package else folder_tunes(Path(self.options.tunes))
+            kept = _kept_pairs(raw, self.options.licences, drops)
+        except (ConverterMissing, ConverterDiffers, ConverterNotRun) as error:
             raise SourceError(str(error)) from error
-        from_package = self.options.tunes == MUSIC21
-        raw = music21_tunes() if from_package else folder_tunes(Path(self.options.tunes))
-        drops: list[_Drop] = []
-        kept = _kept_pairs(raw, self.options.licences, drops)
         sides: dict[Side, list[_Pair]] = {"train": [], "test": []}
         for pair in sorted(kept, key=lambda pair: _shuffle_key(self.seed, pair)):
             sides[side_of_group(pair.group)].append(pair)
@@ -130,6 +130,7 @@ class MusicSource:
                 "converter_golden_sha256": golden_sha256(),
                 "max_layout_bytes": MAX_LAYOUT_BYTES,
                 "ngram_intervals": NGRAM_INTERVALS,
+                "pairs_sha256": _pairs_sha256(sides),
             },
             extensions=("abc", "mid"),
             columns={"collection": "str", "licence": "str"},
@@ -178,6 +179,7 @@ def _kept_pairs(
     forms = list(_distinct_forms(raw, licences, drops))
     converted = convert([form for _, form in forms])
     tunes: list[tuple[RawTune, bytes, bytes]] = []
+    melodies: list[bytes] = []
     seen: set[bytes] = set()
     for (tune, form), mid in zip(forms, converted, strict=True):
         abc = form.encode("ascii")
@@ -189,10 +191,17 @@ def _kept_pairs(
             detail = f"{size} > {MAX_LAYOUT_BYTES} bytes"
             drops.append(_Drop(tune=tune, reason=DropReason.PAIR_TOO_LONG, detail=detail))
         else:
+            try:
+                notes = read_notes(mid)
+            except MidiError as error:
+                reason = DropReason.CONVERTER_BAD_MIDI
+                drops.append(_Drop(tune=tune, reason=reason, detail=str(error)))
+                continue
             seen.add(mid)
             tunes.append((tune, abc, mid))
+            melodies.append(melody_intervals(notes))
     groups = cluster_ids(
-        [melody_intervals(read_notes(mid)) for _, _, mid in tunes],
+        melodies,
         [hashlib.blake2b(mid, digest_size=16).hexdigest() for _, _, mid in tunes],
     )
     return [
@@ -231,6 +240,17 @@ def _shuffle_key(seed: int, pair: _Pair) -> bytes:
     return hashlib.blake2b(pair.abc + pair.mid, digest_size=16, key=key).digest()
 
 
+def _pairs_sha256(sides: Mapping[Side, Sequence[_Pair]]) -> str:
+    """Return a hash of all pairs, train first, in order: what the plan came to."""
+    digest = hashlib.sha256()
+    for side in SIDES:
+        digest.update(len(sides[side]).to_bytes(8, "little"))
+        for pair in sides[side]:
+            for data in (pair.group.encode(), pair.abc, pair.mid):
+                digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
 def _catalogue_sha256(raw: Sequence[RawTune]) -> str:
     """Return a hash of all tunes as they were read, whatever folder they lay in."""
     digest = hashlib.sha256()
@@ -255,7 +275,7 @@ def _provenance(
         "converter": "abc2midi 5.02 of symusic 0.6.0, or a build that makes the same golden files",
     }
     if from_package:
-        provenance["material"] = f"ABC tunes of the music21 package, version {music21_version()}"
+        provenance["material"] = "ABC tunes of the music21 package"
         return provenance
     provenance["material"] = "the user's own folder of .abc files"
     by_file: dict[str, list[str]] = {}

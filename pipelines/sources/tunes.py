@@ -5,7 +5,6 @@ No tune is part of this repository: they come out of the user's installed packag
 worth is decided by `pipelines.sources.music`; only files that hold no tune at all are marked here.
 """
 
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -70,11 +69,6 @@ def music21_tunes() -> list[RawTune]:
     if not tunes:
         raise SourceError(f"{folder}: this music21 package carries no ABC tunes; reinstall music21")
     return tunes
-
-
-def music21_version() -> str:
-    """Return the version of the installed music21 package."""
-    return importlib.metadata.version("music21")
 
 
 def folder_tunes(folder: Path) -> list[RawTune]:

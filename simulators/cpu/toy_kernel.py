@@ -7,8 +7,6 @@ and `[C..J]`. Nothing is checked; `toy.ToyCpu` checks its arguments first, and t
 
 Measured on one Zen 4 core, programs of mean 128 instructions: byte-wise registers in an array cost
 3.9 us a run, these words 1.6 us; signed indices keep numba from vectorising, so all are uint64.
-
-numba's disk cache watches this file only: touch it after a change in `toy_isa` or `counter_rng`.
 """
 
 from typing import Final
@@ -26,6 +24,11 @@ from simulators.cpu.toy_isa import (
     Function,
 )
 from simulators.protocol import EndReason
+
+_COMPILED_FROM: Final = "e95c5485bb12c1d37933ead434e3c9f7e994bd343ee0bd24225dd3d9fb451d4f"
+"""SHA-256 of the other files that are compiled in, one after the other: `counter_rng.py`,
+`cpu/toy_isa.py`, `protocol.py`. numba's disk cache watches this file only. A test asks for the new
+hash when one of them has changed; writing it here is what makes numba compile anew."""
 
 # Every number is a np.uint64 because numba turns uint64 with a plain integer into a float.
 _0: Final = np.uint64(0)

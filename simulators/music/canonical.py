@@ -4,7 +4,8 @@ Four header lines in a fixed order (`X:1`, `L:`, `M:`, `K:`), then the music. Wh
 sources, lyrics, comments), lay-out (`%%` lines, line continuations) or performance hint outside the
 notes (`Q:` tempo, `R:` rhythm, `P:` parts) is dropped, because it would leak from one tune into the
 next inside the converter or change timing invisibly. The music itself is kept as written, with its
-bar lines, single spaces and line ends. `docs/music.md` has the rules in full.
+bar lines, single spaces and line ends. `docs/data-format.md` has the rules in
+full.
 
 It is no ABC parser: whether the notes make sense is the converter's judgement.
 """
@@ -17,6 +18,8 @@ from simulators.music.reasons import DropReason, TuneRejected
 
 MAX_TEXT_CHARS = 65_536
 """Longest text looked at; the longest real tune has some 20,000 characters."""
+MAX_PASSES = 8
+"""Most times that the rules are applied, each in time linear in the text; real tunes need 2."""
 
 
 def canonicalise(text: str) -> str:
@@ -34,11 +37,12 @@ def canonicalise(text: str) -> str:
         raise TuneRejected(DropReason.TEXT_TOO_LONG, f"{len(text)} > {MAX_TEXT_CHARS} characters")
     # Dropping something can bring its neighbours together into something new (`"x"K:C` at the start
     # of a line), so the rules are applied until nothing changes: a second time, nearly always.
-    while True:
+    for _ in range(MAX_PASSES):
         form = _apply_rules(text)
         if form == text:
             return form
         text = form
+    raise TuneRejected(DropReason.NESTED_TOO_DEEPLY, f"it still changes after {MAX_PASSES} passes")
 
 
 _FIELD = re.compile(r"([A-Za-z+]):(?![:|])(.*)")
@@ -124,7 +128,7 @@ def _read_body(lines: list[tuple[str, bool]], header_voices: frozenset[str]) -> 
 
 
 _NOTE_LETTER = re.compile(r"[A-Ga-g]")
-_NO_NOTES = re.compile(r'"[^"]*"|![^!]*!|\[[KLM]:[^\]]*\]')
+_NO_NOTES = re.compile(r'"[^"]*"|![^!]*!|\[[KLM]:[^\]|:]*\]')
 
 
 def _canonical_body_field(letter: str, value: str) -> str:
@@ -167,12 +171,24 @@ def _canonical_music(line: str, voices: set[str]) -> str:
                 voices.add(_voice_name(value))
             field = _canonical_body_field(letter, value)
             parts.append(f"[{field}]" if field else "")
-    line = _DECORATED_SLUR.sub(r"\2\1", "".join(parts))
+    line = _DECORATED_SLURS.sub(_slurs_first, "".join(parts))
     return " ".join(line.split())
 
 
-_DECORATED_SLUR = re.compile(r"([.~HLMOPSTuv]+)(\((?:[2-9](?![0-9])(?::[0-9]*){0,2})?)")
-"""A decoration belongs to a note; before a slur or a tuplet it moves behind the parenthesis."""
+_SLUR = r"\((?:[2-9](?![0-9])(?::[0-9]*){0,2})?"
+_SLURS = re.compile(_SLUR)
+_DECORATION = r"[.~HLMOPSTuv]"
+# From the start of a run of decorations, and without stepping back (`++`): linear in the line.
+_DECORATED_SLURS = re.compile(rf"(?<!{_DECORATION}){_DECORATION}++(?:{_SLUR}(?:{_DECORATION}*+))++")
+
+
+def _slurs_first(found: re.Match[str]) -> str:
+    """Return decorations and parentheses (slurs, tuplets) with the parentheses first.
+
+    A decoration belongs to a note; before a slur or a tuplet it moves behind the parenthesis.
+    """
+    run = found.group()
+    return "".join(_SLURS.findall(run)) + _SLURS.sub("", run)
 
 
 def _canonical_notes(music: str) -> str:

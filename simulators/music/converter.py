@@ -12,7 +12,8 @@ every output is byte-identical to that of a run on the tune alone, because
 - a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
   others again without them; where nothing is named (a crash) the batch is halved, down to the tune.
 
-A tune is dropped only for what it does alone, never for what its neighbour did.
+A tune is dropped only for what it does alone, never for what its neighbour did, nor for what the
+machine did: a program that could not run to its own end is an error, `ConverterNotRun`.
 """
 
 import functools
@@ -20,12 +21,19 @@ import hashlib
 import importlib.util
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simulators.music.golden import golden_text, golden_tunes
 from simulators.music.reasons import DropReason
-from simulators.sandbox import Ending, LimitedRun, run_limited
+from simulators.sandbox import (
+    OUTPUT_BYTES,
+    WALL_SECONDS,
+    Ending,
+    LimitedRun,
+    SandboxFailed,
+    run_limited,
+)
 
 BATCH_TUNES = 200
 KNOWN_ABC2MIDI_SHA256 = frozenset(
@@ -48,6 +56,10 @@ class ConverterDiffers(RuntimeError):  # noqa: N818 - a state of the installatio
     """This build of abc2midi writes other bytes than the golden files hold."""
 
 
+class ConverterNotRun(OSError):  # noqa: N818 - a state of the machine
+    """A program was not started, or was stopped by the machine and not by its input."""
+
+
 def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
     """Return the MIDI file of each tune, or why there is none.
 
@@ -56,6 +68,7 @@ def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
 
     Raises:
         ConverterMissing: abc2midi is not installed.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
         ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
     """
     for number, tune in enumerate(tunes):
@@ -75,6 +88,7 @@ def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
 
     Raises:
         ConverterMissing: midi2abc is not installed.
+        ConverterNotRun: the machine kept midi2abc from running; another time it may.
     """
     return [_abc_from_one(data) for data in files]
 
@@ -88,6 +102,7 @@ def check_converter() -> None:
     Raises:
         ConverterMissing: abc2midi is not installed.
         ConverterDiffers: the golden tunes come out otherwise.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
     """
     program = _program("abc2midi")
     _check_build(program, program.stat().st_mtime_ns)
@@ -100,19 +115,6 @@ def golden_sha256() -> str:
     the golden tunes can tell.
     """
     return hashlib.sha256(golden_text().encode()).hexdigest()
-
-
-def converter_fingerprint() -> dict[str, str]:
-    """Return abc2midi's version and the sha256 of the program file.
-
-    Raises:
-        ConverterMissing: abc2midi is not installed.
-    """
-    program = _program("abc2midi")
-    return {
-        "abc2midi_version": _version(program),
-        "abc2midi_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
-    }
 
 
 @functools.lru_cache(maxsize=4)
@@ -145,10 +147,8 @@ def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
     if len(tunes) < 2:
         return [_convert_alone(tune) for tune in tunes]
     text, first_lines = _join(tunes)
-    run = run_limited(
-        [_program("abc2midi"), "in.abc", "-quiet"],
-        files={"in.abc": text.encode("ascii")},
-        output_bytes=_MAX_OUTPUT_BYTES,
+    run = _run(
+        "abc2midi", ["in.abc", "-quiet"], {"in.abc": text.encode("ascii")}, _MAX_OUTPUT_BYTES
     )
     outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, 2 * len(tunes) + 2)]
     sentinels, converted = outputs[::2], outputs[1::2]
@@ -168,9 +168,8 @@ def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
 
 def _convert_alone(tune: str) -> bytes | DropReason:
     """Convert one tune in a process of its own: what every batch must agree with."""
-    run = run_limited(
-        [_program("abc2midi"), "in.abc", "-quiet"], files={"in.abc": tune.encode("ascii")}
-    )
+    run = _run("abc2midi", ["in.abc", "-quiet"], {"in.abc": tune.encode("ascii")})
+    _check_ran("abc2midi", run)
     mid = run.files.get("in1.mid", b"")
     if run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output and mid:
         return mid
@@ -214,12 +213,42 @@ def _reason(run: LimitedRun) -> DropReason:
 
 def _abc_from_one(data: bytes) -> str | DropReason:
     """Run midi2abc on one file."""
-    run = run_limited([_program("midi2abc"), "in.mid", "-o", "out.abc"], files={"in.mid": data})
+    run = _run("midi2abc", ["in.mid", "-o", "out.abc"], {"in.mid": data})
+    _check_ran("midi2abc", run)
     if run.ending is Ending.EXITED and run.exit_code == 0:
         text = run.files.get("out.abc", b"").decode("latin-1")
         if "K:" in text:
             return text
     return _reason(run)
+
+
+def _run(
+    name: str,
+    arguments: Sequence[str],
+    files: Mapping[str, bytes],
+    output_bytes: int = OUTPUT_BYTES,
+) -> LimitedRun:
+    """Run one of the programs on files."""
+    try:
+        return run_limited([_program(name), *arguments], files=files, output_bytes=output_bytes)
+    except SandboxFailed as error:
+        raise ConverterNotRun(f"{name} could not be run: {error}") from error
+
+
+def _check_ran(name: str, run: LimitedRun) -> None:
+    """Refuse a run on a single tune that says nothing of the tune.
+
+    Neither program waits for anything, so one that ran out of wall time before its CPU time was not
+    let run; neither ends with 126 or 127, a shell's words for "could not be executed"; and SIGKILL
+    comes from outside, when memory runs out.
+    """
+    reasons = {126: "it cannot be executed", 127: "it was not found", -9: "it was killed (SIGKILL)"}
+    why = reasons.get(run.exit_code)
+    if run.ending is Ending.WALL_LIMIT:
+        why = f"it took over {WALL_SECONDS:.0f} seconds, almost none of them computing"
+    if why is not None:
+        said = run.output[:200].decode("latin-1").strip()
+        raise ConverterNotRun(f"{name} could not be run: {why}" + (f": {said}" if said else ""))
 
 
 def _program(name: str) -> Path:
@@ -236,9 +265,3 @@ def _program(name: str) -> Path:
     raise ConverterMissing(
         f"{spec.origin}: this symusic has no bin/{name}; pip install symusic==0.6.0"
     )
-
-
-def _version(program: Path) -> str:
-    """Return what the program says of itself, e.g. `5.02 February 16 2025`."""
-    run = run_limited([program, "-ver"], files={})
-    return run.output.decode("latin-1").strip().removesuffix("abc2midi").strip()

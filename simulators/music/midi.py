@@ -2,13 +2,14 @@
 
 The format is two tables (`_CHANNEL_DATA_BYTES` for the length of channel messages, `_META_LENGTHS`
 for the metas of fixed length) and `decode` / `encode`, which are inverse. Strict: whatever is not a
-whole, well-formed file is an error with its offset, because the benchmark must not forgive a model
-what a player would not play. It plays nothing, and knows nothing of abc2midi.
+whole, well-formed file is an error with its offset; only `salvage_score` takes what is left of a
+broken one, and says so in its name. It plays nothing, and knows nothing of abc2midi.
 
 Source: Standard MIDI Files 1.0 (MIDI Manufacturers Association, RP-001).
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 
@@ -163,37 +164,80 @@ def read_score(data: bytes) -> Score:
     file = decode(data)
     notes: list[Note] = []
     for number, track in enumerate(file.tracks):
-        sounding: dict[tuple[int, int], deque[tuple[int, int]]] = {}
-        tick = 0
-        for delta, status, payload in track:
-            tick += delta
-            if status >> 4 == _NOTE_ON and payload[1]:
-                key = (status & 15, payload[0])
-                sounding.setdefault(key, deque()).append((tick, payload[1]))
-            elif status >> 4 in (_NOTE_OFF, _NOTE_ON):
-                open_notes = sounding.get((status & 15, payload[0]))
-                if open_notes:
-                    start, velocity = open_notes.popleft()
-                    notes.append(Note(start, tick - start, payload[0], velocity, status & 15))
-        for (channel, pitch), open_notes in sounding.items():
-            if open_notes:
-                raise MidiError(
-                    len(data),
-                    f"track {number} ends while pitch {pitch} of channel {channel} sounds",
-                )
+        complete, still_sounding = _pair_notes(track)
+        notes += complete
+        if still_sounding:
+            channel, pitch = still_sounding[0]
+            raise MidiError(
+                len(data), f"track {number} ends while pitch {pitch} of channel {channel} sounds"
+            )
     notes.sort()
     return Score(file.ticks_per_quarter, notes)
 
 
-def _decode_track(data: bytes, start: int, end: int) -> list[Event]:
-    """Return the events of one track, which fills `data[start:end]` exactly."""
-    events: list[Event] = []
+def salvage_score(data: bytes) -> Score | None:
+    """Return what can be heard of a file that may be broken; None without a readable header.
+
+    A track begins at its `MTrk` and goes on to its end-of-track event or its first malformed one:
+    the length that it declares is ignored, as it stands before the notes that it counts. Notes that
+    both begin and end before that point are kept. For a well-formed file this is `read_score`.
+    """
+    division = int.from_bytes(data[12:14], "big")
+    if data[:8] != b"MThd\x00\x00\x00\x06" or len(data) < 14 or not 0 < division < 0x8000:
+        return None
+    notes: list[Note] = []
+    at = 14
+    while data[at : at + 4] == b"MTrk":
+        events: list[Event] = []
+        at += 8
+        try:
+            for event, after in _track_events(data, at, len(data)):
+                events.append(event)
+                at = after
+                if event.status == 0xFF and event.data[0] == _END_OF_TRACK:
+                    break
+        except MidiError:
+            at = len(data)
+        notes += _pair_notes(events)[0]
+    notes.sort()
+    return Score(division, notes)
+
+
+def _pair_notes(track: Iterable[Event]) -> tuple[list[Note], list[tuple[int, int]]]:
+    """Return a track's whole notes, and channel and pitch of what sounds at its end."""
+    notes: list[Note] = []
+    sounding: dict[tuple[int, int], deque[tuple[int, int]]] = {}
+    tick = 0
+    for delta, status, payload in track:
+        tick += delta
+        if status >> 4 == _NOTE_ON and payload[1]:
+            key = (status & 15, payload[0])
+            sounding.setdefault(key, deque()).append((tick, payload[1]))
+        elif status >> 4 in (_NOTE_OFF, _NOTE_ON):
+            open_notes = sounding.get((status & 15, payload[0]))
+            if open_notes:
+                start, velocity = open_notes.popleft()
+                notes.append(Note(start, tick - start, payload[0], velocity, status & 15))
+    return notes, [key for key, open_notes in sounding.items() if open_notes]
+
+
+def _decode_track(data: bytes, start: int, end: int) -> Iterator[Event]:
+    """Yield the events of one track, which fills `data[start:end]` exactly."""
+    ended = False
+    for event, after in _track_events(data, start, end):
+        yield event
+        ended = event.status == 0xFF and event.data[0] == _END_OF_TRACK
+        if ended and after < end:
+            raise MidiError(after, f"{end - after} bytes after the end of the track")
+    if not ended:
+        raise MidiError(end, "the track has no end-of-track event")
+
+
+def _track_events(data: bytes, start: int, end: int) -> Iterator[tuple[Event, int]]:
+    """Yield each event from `start` on with the offset after it."""
     at = start
     running = 0
-    ended = False
     while at < end:
-        if ended:
-            raise MidiError(at, f"{end - at} bytes after the end of the track")
         delta = data[at]
         if delta < 0x80:
             at += 1
@@ -225,15 +269,11 @@ def _decode_track(data: bytes, start: int, end: int) -> list[Event]:
                 _cut_short(end)
             if prefix:
                 _check_meta(at, prefix[0], length)
-                ended = prefix[0] == _END_OF_TRACK
             payload = prefix + data[content:after]
         else:
             raise MidiError(at - 1, f"status {status:#04x} has no place in a file")
-        events.append(Event(delta, status, payload))
+        yield Event(delta, status, payload), after
         at = after
-    if not ended:
-        raise MidiError(end, "the track has no end-of-track event")
-    return events
 
 
 def _check_meta(at: int, kind: int, length: int) -> None:

@@ -26,6 +26,8 @@ class DropReason(StrEnum):
     UNEXPECTED_CHARACTER = "unexpected_character"
     """The body holds a character that is no ABC music."""
     TEXT_TOO_LONG = "text_too_long"
+    NESTED_TOO_DEEPLY = "nested_too_deeply"
+    """What is dropped keeps bringing out more to drop, as in `[P:[P:[P:]]]`."""
 
     # The converter (`simulators.music.converter`)
     CONVERTER_ERROR = "converter_error"
@@ -33,9 +35,12 @@ class DropReason(StrEnum):
     CONVERTER_CRASHED = "converter_crashed"
     """The program died on this tune alone."""
     CONVERTER_LIMIT = "converter_limit"
-    """The program ran over its CPU, time or output limit on this tune alone."""
+    """The program ran over its CPU or output limit on this tune alone."""
     CONVERTER_NO_OUTPUT = "converter_no_output"
     """The program reported nothing and wrote nothing."""
+    CONVERTER_BAD_MIDI = "converter_bad_midi"
+    """The program reported nothing and wrote a broken file, as for a note that MIDI has no pitch
+    for (`B,,,,,,`)."""
 
     # The source (`pipelines.sources.music`)
     FILE_TOO_LARGE = "file_too_large"

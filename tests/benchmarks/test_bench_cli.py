@@ -1,6 +1,7 @@
 """`bgpt-bench` from a corpus on disk to a leaderboard, and how it takes a user's mistakes."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def test_the_line_from_baselines_to_the_page(
     corpus: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reports = tmp_path / "reports"
-    assert run("score", predictions, "--corpus", corpus, "--out", reports) == 0
+    arguments = (predictions, "--corpus", corpus, "--out", reports)
+    assert run("score", *arguments, "--free-running-limit", 5) == 0
     shown = capsys.readouterr().out
     assert "cpu-toy: rule" in shown
     summary = json.loads((reports / "summary.json").read_text())["cpu-toy"]
@@ -68,8 +70,9 @@ def test_scores_do_not_depend_on_who_stands_beside(
 ) -> None:
     names = ["uniform", "rule", "ngram"]
     folders = [predictions / name for name in names]
-    run("score", *folders, "--corpus", corpus, "--out", tmp_path / "a")
-    run("score", *folders[::-1], "--corpus", corpus, "--out", tmp_path / "b")
+    limits = ("--corpus", corpus, "--free-running-limit", 5)
+    run("score", *folders, *limits, "--out", tmp_path / "a")
+    run("score", *folders[::-1], *limits, "--out", tmp_path / "b")
     for name in [*(f"cpu-toy.{name}.json" for name in names), "summary.json"]:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -82,7 +85,10 @@ def test_a_trained_model_predicts_like_any_other(corpus: Path, tmp_path: Path) -
     arguments = ("cpu-toy", tmp_path / "run", "--corpus", corpus, "--out", out)
     assert run("predict", *arguments, "--limit", 4, "--free-running-limit", 1) == 0
     reports = tmp_path / "reports"
-    assert run("score", out, "--corpus", corpus, "--out", reports, "--limit", 4) == 0
+    scoring = ("score", out, "--corpus", corpus, "--out", reports, "--limit", 4)
+    assert run(*scoring) == 1
+    assert not reports.exists()
+    assert run(*scoring, "--free-running-limit", 1) == 0
     report = json.loads((reports / "cpu-toy.tiny.json").read_text())
     assert report["submission"]["kind"] == "model"
     assert report["submission"]["train_samples"] == 60
@@ -100,6 +106,47 @@ def test_predictions_of_fewer_samples_are_refused_with_exit_code_1(
     error = capsys.readouterr().err
     assert "error: rule: predictions of another number of samples: 4, this one is 12" in error
     assert "Traceback" not in error
+
+
+def test_fewer_samples_count_where_both_commands_are_told(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "few"
+    run("predict", "cpu-toy", "rule", "--corpus", corpus, "--out", out, "--limit", 4)
+    reports = tmp_path / "reports"
+    assert run("score", out, "--corpus", corpus, "--out", reports, "--limit", 4) == 0
+    report = json.loads((reports / "cpu-toy.rule.json").read_text())
+    assert {metric["n"] for metric in report["metrics"].values()} == {0, 4}
+
+
+def test_two_folders_by_one_name_are_both_refused(
+    corpus: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = Path(shutil.copytree(predictions / "rule", tmp_path / "twin"))
+    arguments = ("--corpus", corpus, "--out", tmp_path / "reports", "--free-running-limit", 5)
+    assert run("score", predictions / "rule", twin, predictions / "copy", *arguments) == 1
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1
+    assert f"error: {predictions / 'rule'} and {twin}: cpu-toy predictions by one" in shown.err
+    assert "--name" in shown.err
+    assert "rule" not in shown.out
+    written = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert written == {"cpu-toy.copy.json", "summary.json"}
+    assert run("score", predictions / "rule", predictions / "rule", *arguments) == 0
+
+
+def test_a_flipped_byte_of_a_test_shard_is_refused(
+    corpus: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Path(shutil.copytree(corpus, tmp_path / "broken"))
+    shard = broken / "test" / "cpu-toy-000000.tar"
+    data = bytearray(shard.read_bytes())
+    data[512 + 70] ^= 1  # a byte of the first file, behind its header of 512
+    shard.write_bytes(data)
+    assert run("score", predictions, "--corpus", broken, "--out", tmp_path / "reports") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "cpu-toy-000000.tar: sha256" in error
+    assert "bgpt-data build cpu-toy" in error
+    assert not (tmp_path / "reports").exists()
 
 
 # Arguments, and what the one line on stderr must say; CORPUS stands for a good one.

@@ -166,6 +166,26 @@ def test_what_has_no_value_or_no_direction_has_no_rank() -> None:
     assert rank(metrics, None) == {}
 
 
+def test_what_was_measured_on_fewer_samples_has_no_rank_and_stands_below(
+    reports: Path, tmp_path: Path
+) -> None:
+    metric = {"value": 0.9999, "stderr": None, "n": 3}
+    change(reports / "cpu-toy" / "rule.json", metrics__teacher_forced_state_accuracy=metric)
+    board = standings(read_board(reports, None, None))[0]
+    assert board.primary == "teacher_forced_state_accuracy"
+    ranks = board.ranks[board.primary]
+    assert "rule" not in ranks
+    assert len(ranks) == 7
+    best = board.best()
+    assert best is not None
+    assert best.name == "fixture-compact"
+    with_value = [e.name for e in board.entries if e.value(board.primary) is not None]
+    assert with_value[-1] == "rule"
+    build(reports, None, tmp_path / "out")
+    row = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
+    assert "| – | rule | 99.99 %" in row
+
+
 def test_published_figures_are_shown_apart_and_never_ranked(built: Path) -> None:
     board = read_board(FIXTURE / "reports", None, FIXTURE / "published.json")
     conversion = standings(board)[1]

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.config import BenchmarkConfig
 from benchmarks.metrics import UNITS, Answer
 from benchmarks.predict import environment
-from benchmarks.predictions import Header, Predictions, write_predictions
+from benchmarks.predictions import TABLE_SCHEMA, Header, Predictions, write_predictions
 from benchmarks.report import SubmissionRef, TaskRef, report_json, write_report, write_summary
 from benchmarks.scorer import corpus_ref, score
 from benchmarks.submission import SubmissionError, read_predictions
@@ -141,6 +141,10 @@ def with_header(made: Predictions, **changes: Any) -> Predictions:
     return dataclasses.replace(made, header=dataclasses.replace(made.header, **changes))
 
 
+def with_submission(made: Predictions, **changes: Any) -> Predictions:
+    return with_header(made, submission=dataclasses.replace(made.header.submission, **changes))
+
+
 def without_row(made: Predictions, row: int) -> Predictions:
     def cut(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return values[:row] + values[row + 1 :]
@@ -204,7 +208,23 @@ CASES: dict[str, tuple[Callable[[Predictions], Predictions], str]] = {
     ),
     "chosen samples only": (
         lambda made: with_answer(made, 0, free_running=None),
-        "must answer the first samples of the test set, without a gap",
+        "must answer exactly the first 30 samples of the test set or none, it answers 29",
+    ),
+    "the first samples only": (
+        lambda made: with_answer(made, 29, free_running=None),
+        "must answer exactly the first 30 samples of the test set or none, it answers 29",
+    ),
+    "a baseline that is none": (
+        lambda made: with_submission(made, kind="baseline"),
+        "made-up: no baseline of cpu-toy; those are uniform, zlib",
+    ),
+    "another task's baseline": (
+        lambda made: with_submission(made, kind="baseline", name="midi2abc"),
+        "midi2abc: no baseline of cpu-toy",
+    ),
+    "a model by the name of a baseline": (
+        lambda made: with_submission(made, name="rule"),
+        "rule: a model by the name of a baseline; predict again with another --name",
     ),
     "a control that the task does not ask": (
         lambda made: with_answer(made, 0, shuffled_nats=1.0),
@@ -237,6 +257,32 @@ def test_what_cannot_be_honest_is_refused(what: str, cpu_samples: SampleSet) -> 
     assert message in str(caught.value)
 
 
+# configured, answered -> whether the predictions are taken
+COUNTS = [(5, 5, True), (5, 0, True), (5, 4, False), (5, 6, False), (99, 30, True), (0, 1, False)]
+
+
+@pytest.mark.parametrize(("configured", "answered", "taken"), COUNTS)
+def test_nobody_chooses_how_many_samples_count_free_running(
+    configured: int, answered: int, taken: bool, cpu_samples: SampleSet
+) -> None:
+    made = predictions_of("cpu-toy", cpu_samples, perfect)
+    for row in range(answered, len(cpu_samples)):
+        made = with_answer(made, row, free_running=None)
+    config = dataclasses.replace(CONFIG, free_running_samples=configured)
+    if taken:
+        report = score(TASKS["cpu-toy"], cpu_samples, made, config)
+        assert report.metrics["free_running_trace_accuracy"].n == answered
+    else:
+        with pytest.raises(SubmissionError, match=f"or none, it answers {answered}; predict and"):
+            score(TASKS["cpu-toy"], cpu_samples, made, config)
+
+
+def test_a_baseline_goes_by_its_own_name(cpu_samples: SampleSet) -> None:
+    made = predictions_of("cpu-toy", cpu_samples, perfect)
+    rule = with_submission(made, kind="baseline", name="rule")
+    assert score(TASKS["cpu-toy"], cpu_samples, rule, CONFIG).submission.kind == "baseline"
+
+
 def edit_header(folder: Path, change: Callable[[str], str]) -> None:
     path = folder / "predictions.json"
     path.write_text(change(path.read_text()))
@@ -244,6 +290,33 @@ def edit_header(folder: Path, change: Callable[[str], str]) -> None:
 
 def bad_table(folder: Path) -> None:
     pq.write_table(pa.table({"key": ["a"]}), folder / "predictions.parquet")
+
+
+def repeat(folder: Path, rows: int, value: bytes, column: str = "free_running") -> None:
+    """Write a small table of many rows, all of which point to one value of its dictionary."""
+    columns = {
+        field.name: pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(rows, np.int32)),
+            pa.array([value if field.name == column else b"xx"], pa.binary()).view(field.type),
+        )
+        if field.type in (pa.string(), pa.binary())
+        else pa.array(np.zeros(rows), field.type)
+        for field in TABLE_SCHEMA
+    }
+    schema = pa.schema([f.with_type(columns[f.name].type) for f in TABLE_SCHEMA])
+    path = folder / "predictions.parquet"
+    options: Any = {"compression": "zstd", "dictionary_pagesize_limit": 4 << 20}
+    pq.write_table(pa.table(columns, schema), path, store_schema=False, **options)
+    assert path.stat().st_size < 20_000
+
+
+def long_value(folder: Path) -> None:
+    """Make one value two bytes too long, without a dictionary."""
+    table = pq.read_table(folder / "predictions.parquet")
+    rows = table.to_pylist()
+    rows[3]["teacher_forced_predicted"] = bytes(16_322)
+    table = pa.Table.from_pylist(rows, TABLE_SCHEMA)
+    pq.write_table(table, folder / "predictions.parquet", use_dictionary=False)
 
 
 def link(folder: Path) -> None:
@@ -282,6 +355,26 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "other columns": (bad_table, "columns must be exactly key (string), group"),
     "no Parquet": (
         lambda f: (f / "predictions.parquet").write_bytes(b"PAR1" * 9),
+        "not readable as Parquet",
+    ),
+    "a value of 1 MiB in 100 rows": (
+        lambda f: repeat(f, 100, bytes(1 << 20)),
+        "free_running has a value of 1048576 bytes, at most 8160 are read",
+    ),
+    "a long key": (
+        lambda f: repeat(f, 9, b"k" * 257, "key"),
+        "key has a value of 257 bytes, at most 256 are read",
+    ),
+    "an honest value in 140,000 rows": (
+        lambda f: repeat(f, 140_000, bytes(8160)),
+        "bytes, all at most 1073741824",
+    ),
+    "a long value without a dictionary": (
+        long_value,
+        "teacher_forced_predicted has a value of 16322 bytes, at most 16320 are read",
+    ),
+    "a key that is no text": (
+        lambda f: repeat(f, 9, b"\xff", "key"),
         "not readable as Parquet",
     ),
 }

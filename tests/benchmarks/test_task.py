@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.metrics import Answer
 from benchmarks.task import MAX_PATCHES, SampleSet, Task, TaskError, other_group, prepare
-from benchmarks.tasks.conversion import note_f1
+from benchmarks.tasks.conversion import note_f1, valid_files
 from benchmarks.tasks.cpu import FIRST_FETCH, effects
 from benchmarks.tasks.registry import TASKS, UnknownTask, find_task
 from pipelines.sample import Segment
@@ -159,7 +159,9 @@ def test_note_f1_counts_notes_not_bytes() -> None:
         (notes_file([(60, 1), (62, 1), (64, 2), (65, 1)], 96), 1),  # the same in other ticks
         (notes_file([(60, 1), (62, 1), (64, 1)], 480), Fraction(2 * 2, 3 + 4)),
         (notes_file([(61, 1)], 480), 0),
-        (true[:-1], 0),  # cut short
+        (true[:-1], 1),  # cut short in the end-of-track event: every note can be read
+        (true[:18] + b"\xff\xff\xff\xff" + true[22:], 1),  # a wrong declared length
+        (true[:-13], Fraction(2 * 3, 3 + 4)),  # cut before the fourth note
         (b"", 0),
         (b"MThd" + b"\xff" * 100, 0),
     ]
@@ -167,6 +169,14 @@ def test_note_f1_counts_notes_not_bytes() -> None:
         found = note_f1([Answer(free_running=written)], [true])
         assert found is not None
         assert found.value == pytest.approx(float(expected))
+
+
+def test_a_valid_file_is_what_the_strict_reader_takes() -> None:
+    true = notes_file([(60, 1)], 480)
+    written = [true, true[:-1], b"", true[:18] + b"\x00\x00\x00\x09" + true[22:]]
+    found = valid_files([*(Answer(free_running=data) for data in written), Answer()])
+    assert found is not None
+    assert found.value == 1 / 4
 
 
 def test_real_tunes_are_their_own_notes(tune_samples: SampleSet) -> None:

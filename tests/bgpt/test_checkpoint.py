@@ -1,5 +1,6 @@
 # pyright: reportUnknownMemberType=false
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from bgpt.checkpoint import (
     load_model,
     read_config,
     save_model,
+    save_tensors,
 )
 from bgpt.model import Bgpt
 
@@ -129,3 +131,32 @@ def test_the_configuration_is_readable_by_others(saved: Path, tiny_model: Make) 
     declared = json.loads((saved / "config.json").read_text(encoding="utf-8"))
     assert declared["model"]["patch_width"] == 32
     assert declared["num_parameters"] == tiny_model("compact-cpu").num_parameters()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_files_of_a_model_follow_the_umask(
+    tiny_model: Make, tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        save_model(tmp_path / "model", tiny_model("paper"))
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
+    assert modes == {"config.json": mode, "model.safetensors": mode}
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "absent" / "x.safetensors"
+    with pytest.raises(
+        CheckpointError, match=r"absent/x\.safetensors: cannot be written: .*No such"
+    ):
+        save_tensors(file, {"x": torch.zeros(3)})
+
+
+def test_a_run_may_stand_for_the_model_that_it_holds(tiny_model: Make, tmp_path: Path) -> None:
+    model = tiny_model("compact-cpu")
+    save_model(tmp_path / "run" / "model", model, {"step": 12})
+    assert read_config(tmp_path / "run") == (model.config, {"step": 12})
+    loaded = load_model(tmp_path / "run").state_dict()
+    assert all(torch.equal(loaded[name], t) for name, t in model.state_dict().items())

@@ -1,6 +1,7 @@
 """`bgpt` end to end on tiny corpora: what it writes, and how it says what went wrong."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bgpt.train import TrainingDiverged, TrainingInterrupted
 from pipelines.build import build_corpus
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
+from pipelines.split import side_of_group
 
 MODEL = {
     "patch_width": 16, "patch_layers": 1, "patch_heads": 2, "patch_ffn": 32,
@@ -59,7 +61,8 @@ class TinySource:
                 Segment(extension="mid", data=data[:20]),
             ]
         key = sample_key(self.corpus, side, number)
-        return Sample(key=key, segments=tuple(segments), group=f"{side}-{number}")
+        group = next(g for k in range(999) if side_of_group(g := f"{number}-{k}") == side)
+        return Sample(key=key, segments=tuple(segments), group=group)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +178,25 @@ def test_a_changed_run_starts_over_when_asked_and_an_unchanged_one_does_not(home
     assert bgpt(home, *command)[2] == "again: already finished\n"
 
 
+def test_a_restart_that_is_killed_while_it_deletes_goes_on_at_the_next_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", "count", "--out", "killed", "--restart-if-changed"]
+    assert bgpt(home, "train", "first-ten", "--out", "killed")[0] == 0
+
+    def killed(folder: Path) -> None:
+        (folder / "run.json").unlink()
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bgpt.launch.shutil.rmtree", killed)
+        assert refused(home, *command) == "error: killed\n"
+    assert list(home.glob(".killed*")) == [home / ".killed.old"]
+    assert bgpt(home, *command) == (0, "killed/model\n", "")
+    assert read_config(home / "killed/model")[1]["train_samples"] == 30
+    assert not list(home.glob(".killed*"))
+
+
 # command -> what its one line of error must hold
 REFUSED = [
     (["train", "coutn"], "unknown run 'coutn': did you mean 'count'?"),
@@ -188,7 +210,7 @@ REFUSED = [
     (["train"], "Missing argument 'RUN'"),
     (["classify"], "No such command 'classify'"),
     (["compress"], "No such command 'compress'"),
-    (["eval", "runs/count", "--files", "params.yaml"], "runs/count: not a model"),
+    (["eval", "data/count", "--files", "params.yaml"], "data/count: not a model"),
     (["eval", "runs/count/model"], "give files to weigh"),
     (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),
     (["eval", "runs/count/model", "--corpus", "data/pairs"], "needs directions"),
@@ -214,12 +236,15 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     assert not (home / "o").exists()
 
 
-def test_a_corrupt_shard_names_itself_both_hashes_and_the_cure(tmp_path: Path, home: Path) -> None:
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_a_corrupt_shard_names_itself_both_hashes_and_the_cure(
+    tmp_path: Path, home: Path, side: str
+) -> None:
     build_corpus(
         TinySource(corpus="count", pairs=False), {"train": 30, "test": 8}, tmp_path / "data/count"
     )
     (tmp_path / "params.yaml").write_text((home / "params.yaml").read_text())
-    shard = next((tmp_path / "data/count/train").glob("*.tar"))
+    shard = next((tmp_path / "data/count" / side).glob("*.tar"))
     content = bytearray(shard.read_bytes())
     content[600] ^= 1
     shard.write_bytes(content)
@@ -251,7 +276,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(home: Path) -> None:
         line = refused(home, "train", "first-ten", "--out", "full")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "File too large" in line
+    assert re.search(r"full/\S+/model\.safetensors: cannot be written: .*File too large", line)
     assert list((home / "full/checkpoints").iterdir()) == []
     assert bgpt(home, "train", "first-ten", "--out", "full")[0] == 0
     assert [r["step"] for r in read_metrics(home / "full")] == [2, 3, 4, 6]
@@ -300,6 +325,27 @@ def test_the_model_writes_files(home: Path) -> None:
     code, _, err = bgpt(home, *arguments)
     assert (code, err[:14]) == (0, "made/tune.mid:")
     assert (home / "made/tune.mid").exists()
+
+
+def test_a_run_folder_stands_for_its_model(home: Path) -> None:
+    (home / "p.bin").write_bytes(bytes(range(16)))
+    (home / "tune.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    for command, run, *rest in (
+        ["eval", "count", "--files", "p.bin"],
+        ["eval", "pairs", "--corpus", "data/pairs"],
+        ["simulate", "count", "p.bin", "--max-bytes", "20", "-o", "o.bin"],
+        ["generate", "count", "p.bin", "--max-bytes", "20", "-o", "o.bin"],
+        ["convert", "pairs", "tune.abc", "-o", "o.mid"],
+    ):
+        answers: list[tuple[object, ...]] = []
+        for model in (f"runs/{run}", f"runs/{run}/model"):
+            answer = bgpt(home, command, model, *rest)
+            files = [path.read_bytes() for path in sorted(home.glob("o.*"))]
+            answers.append((*answer, files))
+            for path in home.glob("o.*"):
+                path.unlink()
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 0
 
 
 @pytest.mark.parametrize("command", ["train", "eval", "generate", "simulate", "convert"])

@@ -62,20 +62,77 @@ def test_a_row_ends_at_eop_and_the_others_go_on(tiny_model: Make) -> None:
     assert min(len(data) for data in written) < max(len(data) for data in written)
 
 
-def test_a_full_sequence_ends_a_row(tiny_model: Make) -> None:
-    model = tiny_model("compact-cpu")
-    with torch.no_grad():
-        assert model.embedding is not None
-        model.byte_level.head.weight[EOP] = 0
-        model.byte_level.head.weight[:EOP] = 1
-    prompt = Prompt(source=None, extension="bin", given=bytes(16))
+def never_ending(model: Bgpt, monkeypatch: pytest.MonkeyPatch) -> Bgpt:
+    """Make EOP impossible."""
+    logits = model.byte_level.logits
+
+    def without_eop(x: torch.Tensor, embedding: torch.nn.Embedding | None) -> torch.Tensor:
+        scores = logits(x, embedding).clone()
+        scores[..., EOP] = -torch.inf
+        return scores
+
+    monkeypatch.setattr(model.byte_level, "logits", without_eop)
+    return model
+
+
+def whole(prompt: Prompt, written: bytes) -> list[Segment]:
+    """Return the segments of a prompt with what was written after it."""
+    target = Segment(extension=prompt.extension, data=prompt.given + written)
+    return [target] if prompt.source is None else [prompt.source, target]
+
+
+# bytes of the source (None: no source), bytes given -> bytes written until 40 patches are full
+FULL = [
+    # patches: extension, given, 37 written, end
+    (None, 16, 37 * 16),
+    # 3 whole patches are read, the 4th is filled up: extension, 38 of bytes, end
+    (None, 33, 38 * 16 - 33),
+    (None, 0, 38 * 16),
+    # extension, 3 of the source, extension, 34 written, end
+    (40, 0, 34 * 16),
+    # the last prompts with any room at all
+    (None, 37 * 16, 16),
+    (None, 37 * 16 + 15, 1),
+    (36 * 16, 0, 16),
+]
+
+
+@pytest.mark.parametrize(("source_bytes", "given_bytes", "expected"), FULL)
+def test_a_full_sequence_ends_a_row_where_the_end_patch_still_fits(
+    tiny_model: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    source_bytes: int | None,
+    given_bytes: int,
+    expected: int,
+) -> None:
+    model = never_ending(tiny_model("compact-music"), monkeypatch)
+    source = None if source_bytes is None else Segment(extension="abc", data=b"x" * source_bytes)
+    prompt = Prompt(source=source, extension="bin", given=bytes(given_bytes))
     written = generate(model, [prompt], [10_000])[0]
-    assert len(written) <= (model.config.max_patches - 2) * 16
+    assert len(written) == expected
+    sample = layout(whole(prompt, written), max_patches=model.config.max_patches)
+    assert len(sample) == model.config.max_patches == 40
 
 
-def test_a_prompt_that_fills_the_sequence_is_an_error(tiny_model: Make) -> None:
-    prompt = Prompt(source=None, extension="bin", given=bytes(40 * 16))
-    with pytest.raises(TooLong, match="41 patches leaves no room: the model reads at most 40"):
+def test_rows_that_fill_up_leave_the_others_going(
+    tiny_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = never_ending(tiny_model("compact-cpu"), monkeypatch)
+    prompts = [
+        Prompt(source=None, extension="bin", given=bytes(size)) for size in (16, 37 * 16, 33)
+    ]
+    written = generate(model, prompts, [10_000, 10_000, 50])
+    assert [len(data) for data in written] == [37 * 16, 16, 50]
+
+
+def test_a_prompt_that_leaves_no_room_for_a_patch_and_the_end_is_an_error(
+    tiny_model: Make,
+) -> None:
+    prompt = Prompt(source=None, extension="bin", given=bytes(38 * 16))
+    with pytest.raises(
+        TooLong,
+        match="39 patches leaves no room: the model reads at most 40, the end patch among them",
+    ):
         generate(tiny_model("paper"), [prompt], [1])
 
 

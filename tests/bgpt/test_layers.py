@@ -6,6 +6,7 @@ from bgpt.layers import (
     attend_causal,
     attend_plain,
     causal_mask,
+    fast_dtype,
     ragged,
     rotate,
     round_up,
@@ -82,3 +83,14 @@ def test_rotary_products_depend_on_the_distance_alone() -> None:
     ]
     assert torch.allclose(products[0], products[1], atol=1e-4)
     assert torch.allclose(products[0], products[2], atol=1e-4)
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_gpu_that_emulates_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
+) -> None:
+    def is_supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    assert fast_dtype.__wrapped__("cuda") is dtype

@@ -63,6 +63,24 @@ def test_adamw_equals_torchs_own() -> None:
         assert torch.allclose(a, b, atol=1e-6)
 
 
+def test_adamws_kernel_gets_the_step_on_the_device_of_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Toy().to("meta")
+    optimizers = make_optimizers(model, OptimConfig())
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    devices: list[str] = []
+
+    def kernel(weights: list[Tensor], *lists: list[Tensor], **_: object) -> None:
+        assert all(len(tensors) in (0, len(weights)) for tensors in lists)
+        devices.extend(t.device.type for tensors in (weights, *lists) for t in tensors)
+
+    monkeypatch.setattr(torch, "_fused_adamw_", kernel)
+    optimizers._step_adamw()
+    assert devices == ["meta"] * 25  # five parameters: weight, gradient, two moments, step
+
+
 def test_weight_decay_shrinks_matrices_and_spares_vectors() -> None:
     model = Toy()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

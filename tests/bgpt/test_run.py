@@ -1,5 +1,6 @@
 """A run's section is read strictly, and a run folder belongs to one configuration."""
 
+import ast
 import json
 import re
 from dataclasses import asdict
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
+import bgpt.run
 from bgpt.config import compact_cpu
 from bgpt.run import (
+    TRAINING_MODULES,
     RunMismatch,
     TrainConfig,
     claim,
@@ -166,3 +169,36 @@ def test_a_run_is_the_same_only_with_the_same_code(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("bgpt.run.TRAINING_MODULES", ("model", "layers"))
     assert record()["code_sha256"] != before["code_sha256"]
     assert not is_same_run(before, record())
+
+
+ONLY_SHOWN = {"progress"}
+"""Modules that the trainer imports and that decide nothing of what a run leaves."""
+
+
+def imported(module: str) -> set[str]:
+    """Return the modules of this package that a module imports, wherever in it."""
+    path = Path(bgpt.run.__file__).with_name(f"{module}.py")
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    parts = [name.split(".") for name in names]
+    return {
+        found[1]
+        for found in parts
+        if len(found) > 1 and found[0] == "bgpt" and path.with_name(f"{found[1]}.py").exists()
+    }
+
+
+def test_a_run_is_bound_to_all_modules_that_the_trainer_imports() -> None:
+    todo, closure = ["train"], set[str]()
+    while todo:
+        module = todo.pop()
+        if module not in closure:
+            closure.add(module)
+            todo += imported(module)
+    assert closure >= ONLY_SHOWN
+    assert list(TRAINING_MODULES) == sorted(closure - ONLY_SHOWN)

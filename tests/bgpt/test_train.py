@@ -23,6 +23,7 @@ from bgpt.data import SampleView
 from bgpt.interrupt import Interrupts
 from bgpt.model import Bgpt, LossSums
 from bgpt.optim import OptimConfig
+from bgpt.patch_level import PatchLevel
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
 from bgpt.run import TrainConfig
@@ -219,6 +220,25 @@ def test_two_threads_give_the_same_bits_twice(tmp_path: Path) -> None:
     for name in ("a", "b"):
         train(job(tmp_path / name, threads=2, steps=2, batch_size=32))
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_two_threads_sum_the_gradient_of_the_position_table_in_one_order() -> None:
+    # Large enough for torch to share the sum out; without the flag 19 of 20 gradients differed.
+    level = PatchLevel(replace(TINY, patch_width=160, max_patches=20))
+    torch.nn.init.zeros_(level.positions)
+    torch.nn.init.zeros_(level.join.weight)
+    embedding = torch.nn.Embedding(257, 8).requires_grad_(False)
+    at = torch.arange(20).repeat(512)
+    tokens = torch.zeros(len(at), 16, dtype=torch.int64)
+    weight = torch.randn(len(at), 160, generator=torch.Generator().manual_seed(0))
+    make_deterministic(2)
+    gradients: set[bytes] = set()
+    for _ in range(8):
+        level.zero_grad()
+        level.embed(tokens, at, embedding, torch.float32).backward(weight)
+        assert level.positions.grad is not None
+        gradients.add(level.positions.grad.numpy().tobytes())
+    assert len(gradients) == 1
 
 
 def test_a_finished_run_does_nothing(undisturbed: Path) -> None:

@@ -30,6 +30,7 @@ from pipelines.corpus import Corpus
 from pipelines.plan import SAMPLES_PER_SHARD, Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.shards import pack_shard, write_shard
+from pipelines.split import side_of_group
 
 NUM_SHARDS = 10
 SAMPLE_BYTES = 2048
@@ -51,7 +52,7 @@ class BytesSource:
                 Sample(
                     key=sample_key(plan.corpus, side, i),
                     segments=(Segment(extension="bin", data=draw.randbytes(SAMPLE_BYTES)),),
-                    group=str(i),
+                    group=next(g for k in range(999) if side_of_group(g := f"{i}-{k}") == side),
                 )
                 for i in range(first, first + count)
             ]

@@ -5,6 +5,7 @@ Run as a program, it builds a corpus in a process of its own, which a test may k
 """
 
 import hashlib
+import itertools
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pipelines.build import BuildError, build_corpus
 from pipelines.engine import EngineError, LocalEngine
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
+from pipelines.split import side_of_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class FakeSource:
     corpus: str = "fake"
     die_in_shard: int = -1
     fail_in_shard: int = -1
+    wrong_group: int = -1
+    """The sample of train that gets a group of test."""
 
     def plan(self, needed: Mapping[Side, int]) -> Plan:
         return Plan(
@@ -50,6 +54,7 @@ class FakeSource:
             raise BuildError("this one shard fails")
         samples: list[Sample] = []
         for i in range(first, first + count):
+            group = group_of("test" if i == self.wrong_group else side, i // 2)
             digest = hashlib.sha256(f"{self.seed} {side} {i}".encode()).digest()
             segments = (
                 Segment(extension="abc", data=digest[: digest[0] % 20]),
@@ -59,7 +64,7 @@ class FakeSource:
                 Sample(
                     key=sample_key(plan.corpus, side, i),
                     segments=segments,
-                    group=f"{side}-{i // 2}",
+                    group=group,
                     meta={"collection": f"c{i % 3}é", "notes": i, "tempo": i / 3},
                 )
             )
@@ -67,6 +72,12 @@ class FakeSource:
             samples=samples,
             dropped={"unlucky": sum(i % 7 == 0 for i in range(first, first + count))},
         )
+
+
+def group_of(side: Side, number: int) -> str:
+    """Return group `number` of a side: the first of its names that the split puts there."""
+    names = (f"{side}-{number}-{attempt}" for attempt in itertools.count())
+    return next(name for name in names if side_of_group(name) == side)
 
 
 def main() -> int:

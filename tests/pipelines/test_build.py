@@ -272,6 +272,63 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+EXTENSION = '{"manifest_version": 3, "name": "tab counter"}'
+
+
+def test_a_foreign_manifest_is_refused_and_nothing_beside_it_is_touched(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(EXTENSION)
+    (tmp_path / "draft.tmp").write_text("precious")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "fake.tar").write_text("precious")
+    before = snapshot(tmp_path)
+    with pytest.raises(BuildError) as caught:
+        build_corpus(FakeSource(), needed(1, 1), tmp_path)
+    assert str(caught.value).startswith(
+        f"{tmp_path}: its manifest.json is no corpus' and there is no shard of fake; "
+        "choose another --out, or remove the file ("
+    )
+    assert snapshot(tmp_path) == before
+
+
+def test_a_folder_in_place_of_the_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(BuildError, match=r"its manifest\.json is no corpus'"):
+        build_corpus(FakeSource(), needed(1, 1), tmp_path)
+
+
+@pytest.mark.parametrize("manifest", [None, EXTENSION])
+def test_the_partial_folder_of_another_program_is_refused(
+    tmp_path: Path, manifest: str | None
+) -> None:
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "download.iso").write_text("precious")
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    before = snapshot(tmp_path)
+    with pytest.raises(BuildError, match=r"\.partial: holds what no build writes; choose another"):
+        build_corpus(FakeSource(), needed(1, 1), tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+def test_only_temporary_files_of_our_own_names_are_swept(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    build_corpus(FakeSource(), needed(1, 1), out)
+    ours = ["manifest.json.7.tmp", "index.parquet.7.tmp", "build.json.7.tmp"]
+    ours += ["train/fake-000000.tar.7.tmp", "test/fake-000003.tar.idx.7.tmp"]
+    others = ["draft.tmp", "notes.7.tmp", "train/draft.tmp", "train/other-000000.tar.7.tmp"]
+    for name in [*ours, *others]:
+        (out / name).write_text("")
+    build_corpus(FakeSource(), needed(1, 1), out)
+    assert [name for name in [*ours, *others] if (out / name).exists()] == others
+
+
+def test_a_source_that_puts_a_group_on_the_wrong_side_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"'test-602-\d+' does not belong to train") as caught:
+        build_corpus(FakeSource(wrong_group=1205), needed(2000, 0), tmp_path / "corpus")
+    assert str(caught.value).startswith("fake-train-00001205: its group ")
+    assert not (tmp_path / "corpus" / "manifest.json").exists()
+
+
 def test_a_folder_of_another_corpus_is_refused(undisturbed: Path) -> None:
     with pytest.raises(BuildError, match="holds the corpus fake; choose another --out"):
         build_corpus(FakeSource(corpus="other"), needed(1, 1), undisturbed)
@@ -328,4 +385,4 @@ def test_build_json_holds_versions_and_the_manifest_none(undisturbed: Path) -> N
 def test_the_manifest_and_the_shards_are_the_ones_they_always_were(undisturbed: Path) -> None:
     files = snapshot(undisturbed)
     assert files["train/fake-000000.tar"][:16] == "a0e4c80b4d2e47da"
-    assert files["manifest.json"][:16] == "9e6789df1acbf580"
+    assert files["manifest.json"][:16] == "4007168645124d36"

@@ -1,9 +1,9 @@
+import dataclasses
 import hashlib
 import importlib.util
 import json
 import multiprocessing
 import os
-import pickle
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from pipelines.build import build_corpus
-from pipelines.corpus import Corpus, CorpusError, SampleReader, ShardCorrupt
+from pipelines.corpus import Corpus, CorpusError, SampleReader, ShardCorrupt, cure
+from pipelines.engine import EngineError, LocalEngine
+from pipelines.manifest import read_manifest
 from pipelines.plan import Side
 from pipelines.verify import verify_corpus
 
@@ -25,6 +27,7 @@ _module = importlib.util.module_from_spec(_spec)
 sys.modules["fake_source"] = _module
 _spec.loader.exec_module(_module)
 FakeSource: Any = _module.FakeSource
+group_of: Any = _module.group_of
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_every_sample_is_read_back_with_its_key_group_and_meta(built: Path, side
     for i in reversed(range(len(reader))):
         assert reader.read(i) == expected(side, i)
         assert reader.key(i) == f"fake-{side}-{i:08d}"
-        assert reader.group(i) == f"{side}-{i // 2}"
+        assert reader.group(i) == group_of(side, i // 2)
     assert reader.column("notes") == list(range(len(reader)))
     assert reader.column("tempo")[1000] == 1000 / 3
     assert len(reader.groups()) == len(reader)
@@ -87,12 +90,14 @@ def test_an_unknown_side_or_column_is_refused(built: Path) -> None:
         Corpus.open(built).side("test").column("note")
 
 
-def test_a_pickled_reader_reads_the_same(built: Path) -> None:
+def test_a_reader_carried_to_spawned_workers_reads_the_same(built: Path) -> None:
     reader = Corpus.open(built).side("test", 1050)
     reader.read(5)
-    copy: SampleReader = pickle.loads(pickle.dumps(reader))  # noqa: S301 - our own bytes
-    assert len(copy) == 1050
-    assert [copy.read(i) for i in range(1050)] == [reader.read(i) for i in range(1050)]
+    numbers = [0, 5, 999, 1000, 1049]
+    read = list(LocalEngine(2).run(reader.read, numbers))
+    assert sorted(read) == sorted(expected("test", i) for i in numbers)
+    with pytest.raises(EngineError, match="IndexError: sample 1050 is not within"):
+        list(LocalEngine(2).run(reader.read, [0, 1050]))
 
 
 def test_threads_share_a_reader(built: Path) -> None:
@@ -127,7 +132,7 @@ def test_a_missing_folder_and_an_unfinished_one_say_how_to_make_it(tmp_path: Pat
         Corpus.open(tmp_path)
 
 
-CURE = 'Run "bgpt-data build fake --train-samples 2500 --test-samples 1100 --out '
+CURE = 'Run "bgpt-data build fake --train-samples 2500 --test-samples 1100 --seed 0 --out '
 
 
 def test_opening_names_a_missing_and_a_short_shard_and_the_cure(copied: Path) -> None:
@@ -163,7 +168,7 @@ def test_verifying_a_reader_names_both_hashes_and_only_looks_at_its_prefix(copie
 def test_a_missing_or_foreign_index_is_named(copied: Path, built: Path) -> None:
     index = copied / "index.parquet"
     index.unlink()
-    with pytest.raises(CorpusError, match=r"index\.parquet: missing\."):
+    with pytest.raises(CorpusError, match=r"index\.parquet: missing\. .*--seed 0 .* the corpus$"):
         Corpus.open(copied)
     index.write_bytes(b"PAR1 but not really")
     with pytest.raises(CorpusError, match=r"index\.parquet: not readable as Parquet"):
@@ -171,19 +176,32 @@ def test_a_missing_or_foreign_index_is_named(copied: Path, built: Path) -> None:
 
 
 # What is changed in manifest.json, and what the error says.
-MANIFEST_CASES: list[tuple[list[str], Any, str]] = [
+MANIFEST_CASES: list[tuple[list[str | int], Any, str]] = [
     (["name"], 5, r"manifest\.json\.name: expected str, found 5"),
     (["surprise"], 5, r"manifest\.json\.surprise: unknown key 'surprise'"),
     (["schema_version"], 2, r"manifest\.json: schema version 2 is not 1"),
     (["sides", "test", "kept"], True, r"sides\.test\.kept: expected int, found True"),
     (["sides", "test", "kept"], 7, r"sides\.test: produced 1258 is not kept 7 \+ dropped"),
     (["sides", "dev"], {}, r"sides\.dev\.produced: missing"),
+    (["name"], "Fake", r"manifest\.json: name: 'Fake' does not match \["),
+    (["name"], "fakes", r"sides\.train\.shards\[0\]\.name: 'fake-000000\.tar' is not 'fakes-0"),
+    (["extensions"], [], r"manifest\.json: extensions: \[\]: at least one, none twice"),
+    (["extensions"], ["abc", "abc"], r"extensions: \['abc', 'abc'\]: at least one, none twice"),
+    (["extensions"], ["abc", "../m"], r"extensions: '\.\./m' does not match \[a-z0-9\]"),
+    (["prompt_bytes"], -1, r"manifest\.json: prompt_bytes: -1 is negative"),
+    (["columns", "notes"], "bool", r"manifest\.json\.columns\.notes: unknown value 'bool'"),
+    (["columns", "notes"], [], r"manifest\.json\.columns\.notes: unknown value '\[\]'"),
+    (["columns", "key"], "str", r"manifest\.json: columns\.key: every index has a column"),
+    (["columns", "size_mid"], "int", r"columns\.size_mid: every index has a column of that name"),
+    (["sides", "test", "shards", 1, "samples"], 0, r"shards\[1\]: samples: 0 is not within 1\.\."),
+    (["sides", "test", "shards", 1, "sha256"], "ab", r"shards\[1\]: sha256: 'ab' is no SHA-256"),
+    (["sides", "test", "shards", 1, "name"], "fake-000002.tar", r"sides\.test\.shards\[1\]\.name"),
 ]
 
 
 @pytest.mark.parametrize(("keys", "value", "message"), MANIFEST_CASES)
 def test_a_malformed_manifest_names_the_key(
-    copied: Path, keys: list[str], value: Any, message: str
+    copied: Path, keys: list[str | int], value: Any, message: str
 ) -> None:
     path = copied / "manifest.json"
     content = json.loads(path.read_bytes())
@@ -202,7 +220,7 @@ def test_a_manifest_cannot_point_outside_its_folder(copied: Path, name: str) -> 
     content = json.loads(path.read_bytes())
     content["sides"]["train"]["shards"][0]["name"] = name
     path.write_text(json.dumps(content))
-    with pytest.raises(CorpusError, match="is no shard's name"):
+    with pytest.raises(CorpusError, match=r"shards\[0\]\.name: '.*' is not 'fake-000000\.tar'"):
         Corpus.open(copied)
 
 
@@ -233,7 +251,39 @@ def test_verification_collects_all_that_is_wrong(copied: Path) -> None:
     assert problems[2] == (
         "train/fake-000002.tar.idx: its offsets are not those of fake-000002.tar"
     )
-    assert problems[3] == "test/fake-000002.tar: not in manifest.json"
+    assert problems[3] == "test/fake-000002.tar: not in manifest.json; remove it"
+
+
+def test_each_damage_has_its_own_cure(copied: Path) -> None:
+    (copied / "test" / "notes.txt").write_text("")
+    found = verify_corpus(copied)
+    assert found.problems == ("test/notes.txt: not in manifest.json; remove it",)
+    assert found.cure == ""
+
+    (copied / "test" / "fake-000000.tar").unlink()
+    assert verify_corpus(copied).cure.startswith(CURE)
+    assert verify_corpus(copied).cure.endswith(": it rebuilds that shard alone.")
+
+    (copied / "index.parquet").write_bytes(b"PAR1 but not really")
+    found = verify_corpus(copied)
+    assert "Run the same bgpt-data build again: it rebuilds the corpus." in found.problems[0]
+    assert found.cure.endswith(": it rebuilds the corpus.")
+    assert build_corpus(FakeSource(), {"train": 2500, "test": 1100}, copied).built_shards == 5
+
+
+def test_the_cure_of_a_folder_of_tunes_says_where_they_go_and_quotes_the_path(
+    built: Path,
+) -> None:
+    manifest = read_manifest(built)
+    options = {"tunes": "folder", "licences": []}
+    tunes = dataclasses.replace(manifest, settings={"seed": 7, "options": options})
+    words = "--train-samples 2500 --test-samples 1100 --seed 7 --tunes FOLDER --out 'my corpus'"
+    assert cure(Path("my corpus"), tunes) == (
+        f'Run "bgpt-data build fake {words}", with --params FILE if it was built with one: '
+        "it rebuilds that shard alone"
+    )
+    options["tunes"] = "music21"
+    assert "--tunes" not in cure(Path("my corpus"), tunes)
 
 
 def test_verification_finds_a_group_on_both_sides_and_a_changed_index(copied: Path) -> None:
@@ -250,7 +300,7 @@ def test_verification_finds_a_group_on_both_sides_and_a_changed_index(copied: Pa
     assert len(problems) == 2
     assert "test/fake-000001.tar: its rows of index.parquet have sha256" in problems[0]
     assert problems[1] == (
-        "index.parquet: 1 groups stand in train and in test, the first is 'train-0'"
+        f"index.parquet: 1 groups stand in train and in test, the first is {group_of('train', 0)!r}"
     )
 
 

@@ -1,6 +1,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -136,15 +138,33 @@ def test_verify_names_shard_hashes_and_cure_and_exits_with_1(
     assert err.splitlines() == [
         f"error: train/cpu-toy-000001.tar: sha256 {found} "
         f"does not match manifest.json ({recorded})",
-        f'Run "bgpt-data build cpu-toy --train-samples 1500 --test-samples 300 --out {out}" '
-        "with the parameters it was built with: it rebuilds that shard alone.",
+        'Run "bgpt-data build cpu-toy --train-samples 1500 --test-samples 300 --seed 0 '
+        f'--out {out}", with --params FILE if it was built with one: it rebuilds that shard alone.',
     ]
+    (command,) = re.findall(r'"bgpt-data (.*)"', err)
+    code, _, _ = run(capsys, monkeypatch, *shlex.split(command), "--workers", 1)
+    assert code == 0
+    assert snapshot(out) == snapshot(built)
+    shard.write_bytes(data)
     code, stdout, _ = run(capsys, monkeypatch, "verify", out, "--json")
     assert (code, len(json.loads(stdout)["problems"])) == (1, 1)
     (out / "manifest.json").write_text("{}")
     code, _, err = run(capsys, monkeypatch, "verify", out)
     assert code == 1
     assert err.startswith(f"error: {out}: manifest.json.schema_version: missing")
+
+
+def test_verify_of_a_stray_file_says_to_remove_it_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    built: Path,
+    tmp_path: Path,
+) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "cpu-toy"))
+    (out / "test" / "notes.txt").write_text("")
+    code, stdout, err = run(capsys, monkeypatch, "verify", out)
+    assert (code, stdout) == (1, "")
+    assert err == "error: test/notes.txt: not in manifest.json; remove it\n"
 
 
 def test_inspect_shows_a_program_with_its_trace(

@@ -1,8 +1,10 @@
 """The music source: the promises of `pipelines.plan.Source`, on real tunes and on a folder."""
 
-import pickle
+import hashlib
+import importlib.metadata
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from pipelines.sources import music
 from pipelines.sources.music import MusicOptions, MusicSource, layout_bytes
 from pipelines.split import side_of_group
 from simulators.music.canonical import canonicalise
-from simulators.music.converter import ConverterDiffers, convert
+from simulators.music.converter import ConverterDiffers, ConverterNotRun, convert
 from simulators.music.midi import read_notes
 from simulators.music.reasons import DropReason
 
@@ -125,15 +127,14 @@ def _ngrams(sample: Sample) -> frozenset[bytes]:
 
 
 def test_shards_are_slices_of_one_order(plan: Plan) -> None:
-    carried = pickle.loads(pickle.dumps(plan))  # noqa: S301 - as to a worker process
     whole = SOURCE.shard(plan, "test", 0, 1000).samples
     assert [sample.key for sample in whole[:2]] == [
         "abc-midi-test-00000000",
         "abc-midi-test-00000001",
     ]
-    assert SOURCE.shard(carried, "test", 0, 10).samples == whole[:10]
+    assert SOURCE.shard(plan, "test", 0, 10).samples == whole[:10]
     later = SOURCE.shard(plan, "train", 3000, 50).samples
-    assert later == SOURCE.shard(carried, "train", 3000, 1000).samples[:50]
+    assert later == SOURCE.shard(plan, "train", 3000, 1000).samples[:50]
     assert later[0].key == "abc-midi-train-00003000"
     assert set(later[0].meta) == set(plan.columns) == {"collection", "licence"}
     # Neighbours in the catalogue are not neighbours in the corpus.
@@ -142,10 +143,52 @@ def test_shards_are_slices_of_one_order(plan: Plan) -> None:
 
 def test_what_the_bytes_depend_on_stands_in_the_settings(plan: Plan) -> None:
     settings = canonical_json(plan.settings)
-    for name in ("seed", "catalogue_sha256", "converter_golden_sha256", "ngram_intervals"):
+    for name in ("seed", "catalogue_sha256", "converter_golden_sha256", "ngram_intervals",
+                 "pairs_sha256"):  # fmt: skip
         assert f'"{name}"' in settings
     assert "site-packages" not in canonical_json([plan.settings, plan.provenance])
     canonical_json(plan.provenance)
+
+
+def test_the_manifest_does_not_say_which_version_of_music21_carried_the_tunes(plan: Plan) -> None:
+    assert plan.provenance["material"] == "ABC tunes of the music21 package"
+    assert importlib.metadata.version("music21") not in canonical_json(plan.provenance)
+
+
+def test_another_outcome_of_the_same_tunes_is_another_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever made a pair come out otherwise, its corpus must not pass for the first one."""
+    needed: dict[Side, int] = {"train": 1, "test": 1}
+    one = folder_source(folder).plan(needed)
+    pairs = hashlib.sha256()
+    for samples in all_samples(folder_source(folder), one).values():
+        pairs.update(len(samples).to_bytes(8, "little"))
+        for sample in samples:
+            abc, mid = (segment.data for segment in sample.segments)
+            for data in (sample.group.encode(), abc, mid):
+                pairs.update(len(data).to_bytes(8, "little") + data)
+    assert one.settings["pairs_sha256"] == pairs.hexdigest()
+
+    def one_fails(tunes: Sequence[str]) -> list[bytes | DropReason]:
+        return [*convert(tunes)[:-1], DropReason.CONVERTER_LIMIT]
+
+    monkeypatch.setattr(music, "convert", one_fails)
+    other = folder_source(folder).plan(needed)
+    assert other.settings["catalogue_sha256"] == one.settings["catalogue_sha256"]
+    assert other.config_sha256 != one.config_sha256
+
+
+@pytest.mark.parametrize("note", ["B,,,,,,", "c''''''"])
+def test_a_note_that_midi_has_no_pitch_for_drops_its_tune_only(folder: Path, note: str) -> None:
+    """The converter writes it as a data byte over 0x7f, and reports nothing."""
+    before = folder_source(folder).plan({"train": 1, "test": 1})
+    (folder / "low.abc").write_text(f"X:1\nK:C\nCDE {note} F|\n")
+    plan = folder_source(folder).plan({"train": 1, "test": 1})
+    assert plan.dropped == {**before.dropped, DropReason.CONVERTER_BAD_MIDI: 1}
+    assert plan.payload == before.payload
+    (line,) = plan.provenance["dropped_by_file"]["low.abc"]  # type: ignore[index,call-overload]
+    assert re.fullmatch(r"X:1 converter_bad_midi: at byte \d+: data .* is over 0x7f", str(line))
 
 
 def test_a_folder_says_of_every_file_what_it_dropped_and_why(folder: Path) -> None:
@@ -226,4 +269,15 @@ def test_a_folder_that_is_missing_or_a_wrong_converter_is_a_source_error(
 
     monkeypatch.setattr(music, "check_converter", differs)
     with pytest.raises(SourceError, match="this build writes other bytes"):
+        folder_source(folder).plan({"train": 1, "test": 1})
+
+
+def test_a_converter_that_was_kept_from_running_drops_no_tune(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_run(tunes: Sequence[str]) -> list[bytes | DropReason]:
+        raise ConverterNotRun(f"abc2midi could not be run: {len(tunes)} tunes wait")
+
+    monkeypatch.setattr(music, "convert", not_run)
+    with pytest.raises(SourceError, match=r"^abc2midi could not be run: 5 tunes wait"):
         folder_source(folder).plan({"train": 1, "test": 1})

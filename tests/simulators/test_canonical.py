@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.canonical import MAX_TEXT_CHARS, TuneRejected, canonicalise
+from simulators.music import canonical
+from simulators.music.canonical import MAX_PASSES, MAX_TEXT_CHARS, TuneRejected, canonicalise
 from simulators.music.converter import convert
 from simulators.music.reasons import DropReason
 
@@ -44,6 +45,8 @@ def body(music: str) -> str:
         ("CD\nA:|\nB::c", "CD\nA:|\nB::c"),
         # a decoration before a slur or a tuplet moves to its note
         ("~(dcd) T(3efg .(AB)", "(~dcd) (3Tefg (.AB)"),
+        # past all parentheses at once, in the order they came; 3 of 34 is no tuplet
+        (".((3:2~.(AB) .(34A .(2)", "((3:2(.~.AB) (.34A (2.)"),
         # inline fields in normal form; a single voice goes
         ("[V:1]C[K: D major]D[M:C|]E", "C[K:D]D[M:2/2]E"),
         # a blank line ends the tune; free text may follow
@@ -110,6 +113,39 @@ def test_what_is_not_one_tune_is_rejected_with_its_reason(
     with pytest.raises(TuneRejected, match=re.escape(detail)) as rejected:
         canonicalise(text)
     assert rejected.value.reason is reason
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the texts that the rules were applied to."""
+    sizes: list[int] = []
+    apply_rules = canonical._apply_rules
+
+    def counted(text: str) -> str:
+        sizes.append(len(text))
+        return apply_rules(text)
+
+    monkeypatch.setattr(canonical, "_apply_rules", counted)
+    return sizes
+
+
+@pytest.mark.parametrize("run", ["." + 20_000 * "(", 20_000 * ".(", ".~" + 10_000 * "(3:(2"])
+def test_decorations_move_past_any_number_of_parentheses_in_one_pass(
+    run: str, passes: list[int]
+) -> None:
+    slurs = re.sub("[.~]", "", run)
+    decorations = re.sub("[^.~]", "", run)
+    assert body(run + "C") == f"{slurs}{decorations}C\n"
+    assert len(passes) == 2  # the second finds nothing to do
+
+
+def test_passes_are_bounded_however_deep_things_are_nested(passes: list[int]) -> None:
+    assert body("[P:[P:[P:]]]C") == "C\n"
+    passes.clear()
+    with pytest.raises(TuneRejected, match="still changes after 8 passes") as rejected:
+        canonicalise(HEADER + 10_000 * "[P:" + 10_000 * "]" + "C")
+    assert rejected.value.reason is DropReason.NESTED_TOO_DEEPLY
+    assert len(passes) == MAX_PASSES == 8
 
 
 _PIECES = st.sampled_from(

@@ -1,5 +1,6 @@
 """The converter: batches give the bytes of single runs, and a bad tune harms no neighbour."""
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,16 +13,16 @@ from simulators.music.canonical import TuneRejected, canonicalise
 from simulators.music.converter import (
     ConverterDiffers,
     ConverterMissing,
+    ConverterNotRun,
     abc_from_midi,
     check_converter,
     convert,
-    converter_fingerprint,
     golden_sha256,
 )
 from simulators.music.golden import GoldenTune, golden_text, golden_tunes
 from simulators.music.midi import read_notes
 from simulators.music.reasons import DropReason
-from simulators.sandbox import Ending, LimitedRun, run_limited
+from simulators.sandbox import Ending, LimitedRun, SandboxFailed, run_limited
 
 HEADER = "X:1\nL:1/8\nM:4/4\nK:C\n"
 GOOD = HEADER + "|:CDEF GABc:|\n"
@@ -147,6 +148,55 @@ def test_every_end_of_a_single_run_has_its_reason(
     assert convert([GOOD]) == [reason]
 
 
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        (LimitedRun(ending=Ending.WALL_LIMIT, exit_code=-9, output=b"", files={}),
+         "it took over 20 seconds, almost none of them computing"),
+        (LimitedRun(ending=Ending.EXITED, exit_code=126, output=b"exec: denied\n", files={}),
+         "it cannot be executed: exec: denied"),
+        (LimitedRun(ending=Ending.EXITED, exit_code=127, output=b"", files={}),
+         "it was not found"),
+        (LimitedRun(ending=Ending.CRASHED, exit_code=-9, output=b"", files={}),
+         r"it was killed \(SIGKILL\)"),
+        (SandboxFailed("x was not started: code 1, 'unshare failed'"), "x was not started: code 1"),
+    ],
+)  # fmt: skip
+def test_what_the_machine_does_is_no_verdict_on_a_tune(
+    run: LimitedRun | SandboxFailed, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stand_in(*args: object, **kwargs: object) -> LimitedRun:
+        if isinstance(run, SandboxFailed):
+            raise run
+        return run
+
+    monkeypatch.setattr(converter, "run_limited", stand_in)
+    for tunes in ([GOOD], [GOOD, GOOD, GOOD]):
+        with pytest.raises(ConverterNotRun, match=f"^abc2midi could not be run: {why}"):
+            convert(tunes)
+    with pytest.raises(ConverterNotRun, match=f"^midi2abc could not be run: {why}"):
+        abc_from_midi([b""])
+
+
+def test_a_batch_that_the_machine_stopped_is_tried_again_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[int] = []
+
+    def stand_in(
+        argv: Sequence[str | Path], *, files: Mapping[str, bytes], **limits: int
+    ) -> LimitedRun:
+        runs.append(files["in.abc"].count(b"X:"))
+        if len(runs) == 1:
+            return LimitedRun(ending=Ending.WALL_LIMIT, exit_code=-9, output=b"", files={})
+        return run_limited(argv, files=files, **limits)
+
+    expected = convert([GOOD])
+    monkeypatch.setattr(converter, "run_limited", stand_in)
+    assert convert([GOOD] * 4) == expected * 4
+    assert runs == [9, 5, 5]
+
+
 @pytest.mark.parametrize("tune", ["X:2\nK:C\nCDE\n", GOOD + "\n", GOOD.rstrip(), "CDE", ""])
 def test_what_is_not_in_normal_form_is_refused(tune: str) -> None:
     with pytest.raises(ValueError, match="tune 1 is not in normal form"):
@@ -181,9 +231,8 @@ def test_an_unknown_build_that_writes_other_bytes_is_refused(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the known build is Linux's")
 def test_the_installed_build_is_the_known_one() -> None:
-    fingerprint = converter_fingerprint()
-    assert fingerprint["abc2midi_sha256"] in converter.KNOWN_ABC2MIDI_SHA256
-    assert fingerprint["abc2midi_version"] == "5.02 February 16 2025"
+    program = converter._program("abc2midi").read_bytes()
+    assert hashlib.sha256(program).hexdigest() in converter.KNOWN_ABC2MIDI_SHA256
     assert len(golden_sha256()) == 64
 
 

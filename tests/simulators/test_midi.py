@@ -19,6 +19,7 @@ from simulators.music.midi import (
     encode,
     read_notes,
     read_score,
+    salvage_score,
 )
 from simulators.music.render import render_tune
 
@@ -194,3 +195,32 @@ def test_a_tune_is_shown_as_its_text_and_its_notes() -> None:
         "",
         "MIDI, 1 bytes: not readable: at byte 0: expected 'MThd', found b'x'",
     ]
+
+
+def test_a_broken_file_gives_the_notes_before_the_break() -> None:
+    body = bytes.fromhex("00 90 3c 40  60 80 3c 00  00 90 3e 40  60 80 3e 00  00 ff 2f 00")
+    header = b"MThd" + bytes.fromhex("00000006 0000 0001 0060") + b"MTrk"
+    whole = header + len(body).to_bytes(4, "big") + body
+    first, second = Note(0, 96, 60, 64, 0), Note(96, 96, 62, 64, 0)
+    # file -> notes that can still be heard
+    cases = [
+        (whole, [first, second]),
+        (header + b"\x00\x00\x00\x01" + body, [first, second]),  # a wrong length
+        (whole[:-4], [first, second]),  # no end-of-track event
+        (whole[:-5], [first]),  # the second note never ends
+        (whole[:26] + b"\xf4" + whole[27:], []),  # no status has this number
+        (whole + b"rubbish", [first, second]),
+        (header, []),
+    ]
+    for data, expected in cases:
+        score = salvage_score(data)
+        assert score is not None
+        assert score.notes == expected
+    assert salvage_score(whole[:13]) is None
+    assert salvage_score(b"MThx" + whole[4:]) is None
+    assert salvage_score(whole) == read_score(whole)
+
+
+@given(st.binary(max_size=60))
+def test_salvaging_never_fails(tail: bytes) -> None:
+    salvage_score(b"MThd" + bytes.fromhex("00000006 0000 0001 0060") + b"MTrk" + tail)

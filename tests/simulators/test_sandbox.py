@@ -1,14 +1,25 @@
 """The sandbox: every limit stops what it should, and a well-behaved program is left alone."""
 
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from simulators.sandbox import Ending, LimitedRun, network_is_cut, run_limited
+from simulators import sandbox
+from simulators.sandbox import (
+    Ending,
+    LimitedRun,
+    SandboxFailed,
+    network_is_cut,
+    processes_are_contained,
+    run_limited,
+)
 
 SHELL = "/bin/sh"
 
@@ -45,6 +56,10 @@ def test_a_program_sees_its_files_and_stdin_and_gives_back_what_it_printed_and_w
         ("exec yes", {"output_bytes": 100_000}, Ending.OUTPUT_LIMIT),
         # a fault of its own
         ("kill -SEGV $$", {}, Ending.CRASHED),
+        # killed from outside, as when memory runs out
+        ("kill -KILL $$", {}, Ending.CRASHED),
+        # a signal without a name
+        ("kill -40 $$", {}, Ending.CRASHED),
     ],
 )  # fmt: skip
 def test_every_limit_has_its_own_ending(
@@ -76,18 +91,91 @@ def test_a_program_has_no_network_where_it_can_be_cut() -> None:
     assert (run.exit_code == 0) is not network_is_cut()
 
 
-def test_what_a_program_leaves_running_is_killed() -> None:
-    run = shell("sleep 60 & echo $!")
-    child = int(run.output)
+@pytest.fixture(params=["all", "network only", "none"])
+def namespaces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Each degree of isolation that is to be had here."""
+    had = sandbox._namespaces()
+    options = {"all": had, "network only": had[:2], "none": ()}[request.param]
+    monkeypatch.setattr(sandbox, "_namespaces", lambda: options)
+    return options
+
+
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize(
+    ("script", "ending", "exit_code"),
+    [
+        ("exit 3", Ending.EXITED, 3),
+        ("exit 255", Ending.EXITED, 255),
+        ("kill -SEGV $$", Ending.CRASHED, -11),
+        ("kill -KILL $$", Ending.CRASHED, -9),
+        ("kill -XCPU $$", Ending.CPU_LIMIT, -24),
+        ("kill -XFSZ $$", Ending.OUTPUT_LIMIT, -25),
+    ],
+)
+def test_an_end_reads_the_same_whatever_the_isolation(
+    script: str, ending: Ending, exit_code: int
+) -> None:
+    run = shell(f"echo said; {script}")
+    assert (run.ending, run.exit_code, run.output) == (ending, exit_code, b"said\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("start", ["", "setsid"])
+@pytest.mark.parametrize("end", ["exit 0", "kill -SEGV $$", "wait"])
+def test_what_a_program_leaves_running_is_killed(
+    start: str, end: str, namespaces: tuple[str, ...]
+) -> None:
+    if start == "setsid" and "--pid" not in namespaces:
+        start = ""  # a process that left its session lives on where processes are not contained
+    mark = uuid.uuid4().hex
+    left = f"{start} {SHELL} -c 'echo up; sleep 60; :' {mark}"
+    run = shell(f"{left} & sleep 0.05; {end}", wall_seconds=0.5)
+    assert run.output == b"up\n"
     for _ in range(100):
-        if not Path(f"/proc/{child}/stat").exists() or _is_zombie(child):
+        if not _processes(mark):
             return
         time.sleep(0.02)
-    pytest.fail(f"process {child} still runs")
+    pytest.fail(f"still running: {_processes(mark)}")
 
 
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def _processes(mark: str) -> list[bytes]:
+    """Return the command lines that name `mark`; a zombie has none."""
+    found: list[bytes] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in line:
+            found.append(line)
+    return found
+
+
+def test_the_sandbox_says_what_it_isolates(namespaces: tuple[str, ...]) -> None:
+    assert network_is_cut() is ("--net" in namespaces)
+    assert processes_are_contained() is ("--pid" in namespaces)
+
+
+def test_a_program_cannot_signal_processes_outside_its_run() -> None:
+    if not processes_are_contained():
+        return  # the sandbox says that it cannot promise it here
+    bystander = subprocess.Popen(["/bin/sleep", "60"], start_new_session=True)
+    try:
+        run = shell(f"kill -KILL {bystander.pid}; kill -0 1 && echo own")
+        assert run.output.endswith(b"own\n")
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_program_that_was_never_started_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`unshare` fails with code 1 and a word, which must not pass for the program's own."""
+    options = ("--map-root-user", "--no-such-option")
+    monkeypatch.setattr(sandbox, "_namespaces", lambda: options)
+    monkeypatch.setattr(sandbox, "_UNSHARE", shutil.which("unshare") or "/bin/false")
+    with pytest.raises(SandboxFailed, match=r"/bin/sh was not started: code 1, "):
+        shell("exit 0")
 
 
 def test_links_and_folders_are_not_brought_back() -> None:

@@ -1,7 +1,7 @@
 """Strict reading of JSON that others wrote: one accessor a type, and errors that name the place.
 
 Refuses NaN, infinities, duplicate keys, booleans as numbers and files over 16 MiB, because any of
-them would silently misorder a table. It knows no schema; `benchmarks.leaderboard.data` does.
+them would silently misorder a table. It knows no schema; its callers do.
 """
 
 import json
@@ -15,29 +15,29 @@ MAX_FILE_BYTES = 16 * 2**20
 JsonObject = Mapping[str, object]
 
 
-class LeaderboardError(ValueError):
-    """A report, a run or a list of published figures cannot be shown; the message says where."""
+class JsonRefused(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """JSON that is unreadable, of another form or ambiguous; the message says where."""
 
 
 def load_text(path: Path) -> str:
     """Return the text of `path`.
 
     Raises:
-        LeaderboardError: it cannot be read, is over `MAX_FILE_BYTES`, or is not UTF-8.
+        JsonRefused: it cannot be read, is over `MAX_FILE_BYTES`, or is not UTF-8.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise LeaderboardError(f"{path}: larger than {MAX_FILE_BYTES} bytes; not a report")
+            raise JsonRefused(f"{path}: larger than {MAX_FILE_BYTES} bytes; not one of ours")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise LeaderboardError(f"{path}: cannot be read: {error}") from error
+        raise JsonRefused(f"{path}: cannot be read: {error}") from error
 
 
 def parse_object(text: str, where: str) -> JsonObject:
     """Parse `text` as one JSON object.
 
     Raises:
-        LeaderboardError: not JSON, not an object, or something this module refuses.
+        JsonRefused: not JSON, not an object, or something this module refuses.
     """
     try:
         value: object = json.loads(
@@ -47,14 +47,14 @@ def parse_object(text: str, where: str) -> JsonObject:
             parse_float=_finite,
         )
     except (ValueError, RecursionError) as error:
-        raise LeaderboardError(f"{where}: not usable as JSON: {error}") from error
+        raise JsonRefused(f"{where}: not usable as JSON: {error}") from error
     return as_object(value, where)
 
 
 def as_object(value: object, where: str) -> JsonObject:
-    """Return `value` as a JSON object, or raise `LeaderboardError`."""
+    """Return `value` as a JSON object, or raise `JsonRefused`."""
     if not isinstance(value, dict):
-        raise LeaderboardError(f"{where}: expected an object, found {_shown(value)}")
+        raise JsonRefused(f"{where}: expected an object, found {_shown(value)}")
     return cast("JsonObject", value)
 
 
@@ -69,7 +69,7 @@ def items(parent: JsonObject, key: str, where: str) -> list[object]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise LeaderboardError(f"{where}: {key}: expected a list, found {_shown(value)}")
+        raise JsonRefused(f"{where}: {key}: expected a list, found {_shown(value)}")
     return cast("list[object]", value)
 
 
@@ -79,7 +79,7 @@ def text(parent: JsonObject, key: str, where: str, default: str | None = None) -
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise LeaderboardError(f"{where}: {key}: expected a string, found {_shown(value)}")
+        raise JsonRefused(f"{where}: {key}: expected a string, found {_shown(value)}")
     return value
 
 
@@ -89,11 +89,11 @@ def optional_number(parent: JsonObject, key: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise LeaderboardError(f"{where}: {key}: expected a number, found {_shown(value)}")
+        raise JsonRefused(f"{where}: {key}: expected a number, found {_shown(value)}")
     try:
         return float(value)
     except OverflowError as error:
-        raise LeaderboardError(f"{where}: {key}: {_shown(value)} is out of range") from error
+        raise JsonRefused(f"{where}: {key}: {_shown(value)} is out of range") from error
 
 
 def optional_count(parent: JsonObject, key: str, where: str) -> int | None:
@@ -102,9 +102,7 @@ def optional_count(parent: JsonObject, key: str, where: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise LeaderboardError(
-            f"{where}: {key}: expected a whole number >= 0, found {_shown(value)}"
-        )
+        raise JsonRefused(f"{where}: {key}: expected a whole number >= 0, found {_shown(value)}")
     return value
 
 
