@@ -18,16 +18,19 @@ from simulators.suggest import unknown_name
 
 T = TypeVar("T")
 
+SECTIONS = ("benchmark", "corpora", "runs", "tasks")
+"""Top-level keys of `params.yaml`."""
+
 
 class ConfigError(ValueError):
     """A configuration file or value that cannot be used; the message names the key."""
 
 
 def load_params(path: Path) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping.
+    """Read a YAML file whose top level is a mapping of known sections.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or is not a mapping.
+        ConfigError: the file is missing, is not YAML, is not a mapping, or has another section.
     """
     try:
         loaded: object = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -39,7 +42,11 @@ def load_params(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: the top level must be a mapping, not {type(loaded).__name__}")
-    return cast("dict[str, Any]", loaded)
+    params = cast("dict[str, Any]", loaded)
+    for name in params:
+        if name not in SECTIONS:
+            raise ConfigError(f"{path}: {unknown_name('section', str(name), SECTIONS)}")
+    return params
 
 
 def section(params: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:

@@ -70,7 +70,13 @@ def test_a_missing_section_names_the_nearest_one() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "no such file"), ("a: [", "not readable as YAML"), ("- 1", "must be a mapping")],
+    [
+        (None, "no such file"),
+        ("a: [", "not readable as YAML"),
+        ("- 1", "must be a mapping"),
+        ("corpra: {}", r"unknown section 'corpra': did you mean 'corpora'\?"),
+        ("3: {}", "unknown section '3'"),
+    ],
 )
 def test_an_unreadable_file_is_one_clear_line(
     tmp_path: Path, text: str | None, message: str

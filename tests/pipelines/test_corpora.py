@@ -70,14 +70,14 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: 
 
 def test_a_file_without_corpora_says_so(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text("corpus: {}\n")
-    with pytest.raises(ConfigError, match="corpora: unknown key 'corpora': did you mean 'corpus'"):
+    path.write_text("runs: {}\n")
+    with pytest.raises(ConfigError, match="corpora: unknown key 'corpora'. Known: runs"):
         load_corpora(path)
 
 
 def test_a_corpus_of_a_file_is_read_with_its_options(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(f"corpora: {{mine: {CPU}{TOY}}}}}\nother: {{}}\n")
+    path.write_text(f"corpora: {{mine: {CPU}{TOY}}}}}\nruns: {{}}\n")
     corpora = load_corpora(path)
     assert list(corpora) == ["mine"]
     source = make_source("mine", corpora["mine"])
