@@ -71,7 +71,7 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: 
 def test_a_file_without_corpora_says_so(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("runs: {}\n")
-    with pytest.raises(ConfigError, match="corpora: unknown key 'corpora'. Known: runs"):
+    with pytest.raises(ConfigError, match=r"corpora: unknown key 'corpora'\. Known: runs"):
         load_corpora(path)
 
 
