@@ -246,10 +246,10 @@ def _config(
 
 
 def _predictions_folders(given: list[Path]) -> list[Path]:
-    """Return every predictions folder that is named or lies in a named folder, once each."""
+    """Return every predictions folder that is named or lies below a named folder, once each."""
     found: list[Path] = []
     for folder in given:
-        inner = sorted(path.parent for path in folder.glob(f"*/{HEADER_NAME}"))
+        inner = sorted(path.parent for path in folder.rglob(HEADER_NAME))
         found += [folder] if (folder / HEADER_NAME).exists() or not inner else inner
     return list({folder.resolve(): folder for folder in found}.values())
 

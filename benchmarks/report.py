@@ -15,7 +15,7 @@ from typing import Any, Literal
 from benchmarks.strict_json import parse_object
 from pipelines.shards import write_atomically
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SUMMARY_NAME = "summary.json"
 
 
@@ -62,16 +62,17 @@ class MetricValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InstructionValue:
-    """Teacher-forced accuracy on the states that show one instruction's effect."""
+class PartValue:
+    """Teacher-forced accuracy on a part of the files: an instruction, a register, a distance."""
 
     name: str
     n: int
-    """States."""
-    teacher_forced_state_accuracy: float
+    """Units: whole states, or one register of each state."""
+    teacher_forced_accuracy: float
+    """Share of units of which every byte is right."""
     teacher_forced_byte_accuracy: float
     stderr: float | None
-    """Of the state accuracy."""
+    """Of the accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +84,8 @@ class Report:
     corpus: CorpusRef
     submission: SubmissionRef
     metrics: Mapping[str, MetricValue]
-    by_instruction: Sequence[InstructionValue] | None
+    breakdowns: Mapping[str, Sequence[PartValue]]
+    """By `instruction`, `register` and `distance` from the first state, where the task has them."""
     environment: Mapping[str, str]
     """Where the predictions were made."""
     wall_seconds: float

@@ -18,8 +18,8 @@ from benchmarks.predictions import Predictions
 from benchmarks.report import (
     SCHEMA_VERSION,
     CorpusRef,
-    InstructionValue,
     MetricValue,
+    PartValue,
     Report,
     TaskRef,
 )
@@ -54,14 +54,16 @@ def score(
         **task.own_metrics(items, answers),
     }
     bootstrap = Bootstrap(samples.groups, resamples=config.bootstrap_resamples, seed=config.seed)
-    rows = task.breakdown(items, answers)
     return Report(
         schema_version=SCHEMA_VERSION,
         task=TaskRef(name=task.spec.name, version=task.spec.version),
         corpus=corpus_ref(samples),
         submission=predictions.header.submission,
         metrics={name: _value(name, measured.get(name), bootstrap) for name in task.spec.metrics},
-        by_instruction=None if rows is None else [_instruction(row, bootstrap) for row in rows],
+        breakdowns={
+            name: [_part(row, bootstrap) for row in rows]
+            for name, rows in task.breakdowns(items, answers).items()
+        },
         environment=predictions.header.environment,
         wall_seconds=predictions.header.wall_seconds,
     )
@@ -88,11 +90,11 @@ def _value(name: str, measured: Ratio | None, bootstrap: Bootstrap) -> MetricVal
     )
 
 
-def _instruction(row: BreakdownRow, bootstrap: Bootstrap) -> InstructionValue:
-    return InstructionValue(
+def _part(row: BreakdownRow, bootstrap: Bootstrap) -> PartValue:
+    return PartValue(
         name=row.name,
-        n=row.events,
-        teacher_forced_state_accuracy=row.state_accuracy.value or 0.0,
+        n=row.units,
+        teacher_forced_accuracy=row.accuracy.value or 0.0,
         teacher_forced_byte_accuracy=row.byte_accuracy.value or 0.0,
-        stderr=bootstrap.stderr(row.state_accuracy),
+        stderr=bootstrap.stderr(row.accuracy),
     )

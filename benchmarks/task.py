@@ -30,6 +30,8 @@ class SampleSet:
 
     corpus: str
     config_sha256: str
+    options: Mapping[str, object]
+    """What its source was told: for a simulation the machine, its profile and layout."""
     prompt_bytes: int
     shard_sha256: tuple[str, ...]
     """Of the shards that hold these samples, in order."""
@@ -64,11 +66,13 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BreakdownRow:
-    """Scores on one kind of event within the files, e.g. the states after an ADD."""
+    """Scores on one part of the files, e.g. on the states after an ADD, or on one register."""
 
     name: str
-    events: int
-    state_accuracy: Ratio
+    units: int
+    """How many states, or registers of a state, belong to it."""
+    accuracy: Ratio
+    """Share of units of which every byte is right."""
     byte_accuracy: Ratio
 
 
@@ -98,6 +102,14 @@ class Task(Protocol):
         """Return the task's description."""
         ...
 
+    def check(self, samples: SampleSet) -> None:
+        """Refuse samples that are not of this task's form.
+
+        Raises:
+            TaskError: says what the task needs and what was found.
+        """
+        ...
+
     def request(self, files: tuple[Segment, ...], prompt_bytes: int) -> Continuation:
         """Say what of one sample is given and what is scored."""
         ...
@@ -106,10 +118,10 @@ class Task(Protocol):
         """Measure what only this family has; a metric that cannot be told is left out."""
         ...
 
-    def breakdown(
+    def breakdowns(
         self, items: Sequence[Item], answers: Sequence[Answer]
-    ) -> list[BreakdownRow] | None:
-        """Break teacher-forced accuracy down by kind of event, or return `None`."""
+    ) -> Mapping[str, list[BreakdownRow]]:
+        """Break teacher-forced accuracy down, e.g. by instruction; empty where nothing is."""
         ...
 
 
@@ -119,6 +131,7 @@ def prepare(task: Task, samples: SampleSet) -> list[Item]:
     Raises:
         TaskError: the samples are not of the task's form, or a target is too long to be written.
     """
+    task.check(samples)
     continuations = [task.request(files, samples.prompt_bytes) for files in samples.files]
     shuffled: list[Continuation | None] = [None] * len(samples)
     if task.spec.shuffled_source:

@@ -1,4 +1,4 @@
-"""`bgpt`: train a model, weigh files with it, and let it write files.
+"""`bgpt`: train a model, weigh files with it, let it write files, and move it in and out.
 
 Results go to stdout or to a file, progress and errors to stderr. Exit codes: 0 done, 1 training
 diverged, 2 the user's mistake in one line and without a traceback, 128 + n ended by signal n with
@@ -28,9 +28,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Folder of a model, or of the run that holds it.")
-]
+
+def _generative(model: Path) -> Path:
+    """Refuse a classifier, and a model in a newer format, before anything else is read."""
+    from bgpt.classifier_folder import require_generative
+
+    return require_generative(model)
+
+
+MODEL_HELP = "Folder of a model, or of the run that holds it."
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP, callback=_generative)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
 MaxBytes = Annotated[
@@ -185,6 +192,70 @@ def convert_command(
     from bgpt.write import convert
 
     _write(out, convert(model, str(source), _read(source), out.suffix[1:], max_bytes))
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of the authors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to write.")],
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads; by default width / 64.")
+    ] = None,
+) -> None:
+    """Read a checkpoint of the bGPT authors, generative or classification, as a model of ours.
+
+    Only tensors and plain values are read; a file with code in it is refused.
+
+    \b
+    Example:
+      bgpt import weights-text.pth -o models/text
+    """
+    from bgpt.interop import import_pth
+
+    import_pth(file, out, heads)
+    print(out)
+
+
+@app.command("export")
+def export_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.pth", help="File to write.")],
+) -> None:
+    """Write a model of the paper's architecture as a checkpoint that the authors' scripts load.
+
+    \b
+    Example:
+      bgpt export models/text -o weights-text.pth
+    """
+    from bgpt.interop import export_pth
+
+    done = export_pth(model, out)
+    settings = ", ".join(f"{name} = {value}" for name, value in done.settings.items())
+    print(f"their config.py needs {settings}", file=sys.stderr)
+    for edit in done.edits:
+        print(f"their scripts also need {edit}", file=sys.stderr)
+    print(done.path)
+
+
+@app.command("info")
+def info_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL|PRESET", help="A model or a preset.")],
+    patches: Annotated[
+        int | None, typer.Option(help="Count FLOPs for this many patches; else for the longest.")
+    ] = None,
+    source_patches: Annotated[int, typer.Option(help="So many of them are the source.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show a model's or a preset's configuration, parameters, FLOPs and provenance.
+
+    \b
+    Example:
+      bgpt info compact-cpu --patches 200
+    """
+    from bgpt.info import describe
+
+    info = describe(model, patches=patches, source_patches=source_patches)
+    print(info.as_json() if as_json else info.as_text())
 
 
 def _read(path: Path) -> "Segment":

@@ -1,4 +1,4 @@
-"""`bgpt-data`: list, build, verify and inspect corpora.
+"""`bgpt-data`: list, build, verify and inspect corpora; check machines, trace programs.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 the
 user's mistake, in one line and without a traceback.
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.build import build_corpus
+from pipelines.check_isa_command import check_isa_command
 from pipelines.command_line import run
 from pipelines.corpora import change_corpus, find_corpus, load_corpora, make_source
 from pipelines.corpus import CorpusError
@@ -25,6 +26,8 @@ from pipelines.engine import LocalEngine
 from pipelines.inspect import find_sample, render_sample, sample_json
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.plan import SIDES, Side
+from pipelines.sources.cpu_options import read_weights
+from pipelines.trace_command import trace_command
 from pipelines.verify import verify_corpus
 from simulators.suggest import unknown_name
 
@@ -58,6 +61,8 @@ def list_command(params: Params = None, as_json: Json = False) -> None:
     for name, config in sorted(corpora.items()):
         options = dataclasses.asdict(config.cpu or config.music)  # pyright: ignore[reportArgumentType]
         shown = ", ".join(f"{key} {value}" for key, value in options.items() if value is not None)
+        if config.stream != "own":
+            shown += f", stream {config.stream}"
         print(
             f"{name:{width}}  {config.train_samples:>9,} train {config.test_samples:>7,} test"
             f"  {config.source}: {shown}"
@@ -75,6 +80,29 @@ def build_command(
     tunes: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="A folder of your own .abc files.")
     ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STREAM",
+            help="'paper': the files that the authors' script writes for this seed (toy CPU).",
+        ),
+    ] = None,
+    programs: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="A folder of your own programs: raw code or ELF."),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Which instructions: alu, memory, ... (real machines).")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="What a state records: narrow or full (real machines).")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS=N,...", help="Shares of classes, e.g. divide=0,load=3."),
+    ] = None,
+    memory_bytes: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
+    max_instructions: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
     ] = None,
@@ -83,6 +111,8 @@ def build_command(
     """Build a corpus, or go on with one: what is there and unchanged is kept.
 
     Example: bgpt-data build cpu-toy --train-samples 10000 --test-samples 1000 --out data/cpu-toy
+
+    Your own programs, one sample a file: bgpt-data build cpu-rv64 --programs DIR --out data/mine
     """
     config = change_corpus(
         find_corpus(corpus, load_corpora(params)),
@@ -90,6 +120,15 @@ def build_command(
         test_samples=test_samples,
         seed=seed,
         tunes=tunes,
+        stream=stream,
+        programs=programs,
+        cpu={
+            "profile": profile,
+            "layout": layout,
+            "weights": None if weights is None else read_weights(weights),
+            "memory_bytes": memory_bytes,
+            "max_instructions": max_instructions,
+        },
     )
     engine = LocalEngine((os.cpu_count() or 1) if workers is None else workers)
     with _progress(corpus) as on_progress:
@@ -123,6 +162,8 @@ def build_command(
         if dropped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(dropped.items()))
             print(f"dropped in {stage}: {reasons}")
+    for name, count in manifest.planning.overlap.items():
+        print(f"on both sides: {count:,} {name}")
     for file, drops in manifest.provenance.get("dropped_by_file", {}).items():
         for drop in drops:
             print(f"dropped from {file}: {drop}")
@@ -188,6 +229,10 @@ def _progress(corpus: str) -> Generator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(corpus, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+app.command("check-isa")(check_isa_command)
+app.command("trace")(trace_command)
 
 
 def main() -> None:

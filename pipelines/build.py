@@ -98,7 +98,8 @@ def build_corpus(
 ) -> BuildReport:
     """Make or mend the corpus at `out`, so that it has exactly `needed` samples a side.
 
-    `on_progress` is told the samples that are done and their total.
+    Where the source decides on the numbers (`Plan.numbers`), it has those. `on_progress` is told
+    the samples that are done and their total.
 
     Raises:
         BuildError: the folder is not ours, is in use, or cannot be written.
@@ -110,7 +111,8 @@ def build_corpus(
     plan = source.plan(needed)
     _check_plan(plan, needed)
     _check_folder(out, plan)
-    jobs = [job for side in SIDES for job in shard_jobs(side, needed[side])]
+    numbers = needed if plan.numbers is None else plan.numbers
+    jobs = [job for side in SIDES for job in shard_jobs(side, numbers[side])]
     with _writing(out):
         for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,6 +125,8 @@ def build_corpus(
 def _check_plan(plan: Plan, needed: Mapping[Side, int]) -> None:
     """Refuse a number of samples beyond what there is."""
     assert KEY_PATTERN.fullmatch(sample_key(plan.corpus, "train", 0)), plan.corpus
+    if plan.numbers is not None:
+        return  # the source's own
     for side in SIDES:
         if plan.available is not None and needed[side] > plan.available[side]:
             raise SamplesUnreachable(
@@ -299,6 +303,7 @@ class _MakeShard:
                 sha256=sha256,
                 index_sha256=columns_sha256(columns),
                 dropped=dict(shard.dropped),
+                counts=dict(shard.counts),
             )
             record = ShardRecord(config_sha256=plan.config_sha256, entry=entry, columns=columns)
             sync_folder(path.parent)
@@ -311,6 +316,8 @@ def _check_samples(plan: Plan, job: ShardJob, samples: Sequence[Sample]) -> None
     wanted = [sample_key(plan.corpus, job.side, job.first + i) for i in range(job.count)]
     keys = [sample.key for sample in samples]
     assert keys == wanted, f"{plan.corpus}: the source gave other keys than {job} asks for"
+    if plan.split == "given":
+        return
     for sample in samples:
         if side_of_group(sample.group) != job.side:
             raise BuildError(

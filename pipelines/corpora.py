@@ -8,14 +8,32 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 from pipelines.config import ConfigError, load_params, parse, section
 from pipelines.plan import Side, Source
 from pipelines.sample import KEY_PATTERN, sample_key
 from pipelines.sources.cpu import CpuOptions, CpuSource
 from pipelines.sources.music import MusicOptions, MusicSource
+from pipelines.sources.paper import PaperSource, paper_system
+from pipelines.sources.programs import ProgramsSource
 from simulators.suggest import unknown_name
+
+Stream: TypeAlias = Literal["own", "paper"]
+STREAMS: tuple[Stream, ...] = ("own", "paper")
+
+_MACHINE_MEMORY_BYTES: Final = 512
+_MACHINE_INSTRUCTIONS: Final = {
+    "x86_16": 96,
+    "x86_64": 48,
+    "aarch64": 44,
+    "thumb": 80,
+    "rv32": 80,
+    "rv64": 44,
+}
+"""Machine to its longest program in instructions. Programs execute about 60 with states of 16 or 32
+bytes. With states of 64 a sample has room for 119: programs execute about 30 there, so that few
+are too long and drawn again."""
 
 
 class UnknownCorpus(ValueError):  # noqa: N818 - named as UnknownSystem is
@@ -34,6 +52,11 @@ class CorpusConfig:
     """The options of source `cpu`."""
     music: MusicOptions | None = None
     """The options of source `music`."""
+    programs: str | None = None
+    """A folder of a user's own programs, of which a corpus is made instead of random ones."""
+    stream: Stream = "own"
+    """Where programs are drawn from; "paper" is the authors' generator, which draws
+    `train_samples` and `test_samples` programs, of which a few are dropped."""
 
     def __post_init__(self) -> None:
         """Refuse options of the other source, missing ones, and numbers out of range."""
@@ -41,6 +64,14 @@ class CorpusConfig:
             if (getattr(self, name) is not None) != (name == self.source):
                 what = "missing" if name == self.source else "not allowed"
                 raise ValueError(f"{name}: {what}, for source is {self.source!r}")
+        if self.programs is not None and (self.source != "cpu" or self.stream != "own"):
+            raise ValueError("programs: goes with source 'cpu', and with no other stream")
+        if self.stream == "paper" and self.cpu != _paper_options():
+            system = paper_system()
+            raise ValueError(
+                f"stream: 'paper' goes with system '{system.name}', memory_bytes "
+                f"{system.memory_bytes} and max_instructions {system.max_instructions} only"
+            )
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed {self.seed} is not within 0..2**64-1")
         for name in ("train_samples", "test_samples"):
@@ -77,6 +108,27 @@ def packaged_corpora() -> dict[str, CorpusConfig]:
             test_samples=1_000,
             cpu=CpuOptions(system="toy", memory_bytes=1024, max_instructions=255),
         ),
+        **_machine_corpora(),
+    }
+
+
+def _machine_corpora() -> dict[str, CorpusConfig]:
+    """Return a corpus of every real machine: programs of about 60 executed instructions."""
+    return {
+        f"cpu-{system}": CorpusConfig(
+            source="cpu",
+            seed=0,
+            train_samples=100_000,
+            test_samples=1_000,
+            cpu=CpuOptions(
+                system=system,
+                memory_bytes=_MACHINE_MEMORY_BYTES,
+                max_instructions=max_instructions,
+                profile="call",
+                layout="narrow",
+            ),
+        )
+        for system, max_instructions in _MACHINE_INSTRUCTIONS.items()
     }
 
 
@@ -116,11 +168,17 @@ def change_corpus(
     test_samples: int | None = None,
     seed: int | None = None,
     tunes: str | None = None,
+    stream: str | None = None,
+    programs: str | None = None,
+    cpu: Mapping[str, object] | None = None,
 ) -> CorpusConfig:
     """Return `config` with what was said on the command line put over it.
 
+    `cpu` are options of source `cpu` by name; `None` leaves one as it is. With the stream
+    "paper" a corpus of the toy CPU gets the authors' setting too.
+
     Raises:
-        ConfigError: a value is out of range, or `tunes` goes to a corpus without tunes.
+        ConfigError: a value is out of range, or does not go with this corpus.
     """
     given = {"train_samples": train_samples, "test_samples": test_samples, "seed": seed}
     changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
@@ -128,7 +186,18 @@ def change_corpus(
         if config.music is None:
             raise ConfigError(f"--tunes goes with source 'music', not {config.source!r}")
         changes["music"] = dataclasses.replace(config.music, tunes=tunes)
+    given_cpu = {name: value for name, value in (cpu or {}).items() if value is not None}
+    for name in (["programs"] if programs is not None else []) + list(given_cpu):
+        if config.cpu is None:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} goes with source 'cpu', not {config.source!r}")
+    if programs is not None:
+        changes["programs"] = programs
     try:
+        if given_cpu and config.cpu is not None:
+            changes["cpu"] = dataclasses.replace(config.cpu, **given_cpu)
+        if stream is not None:
+            changes |= _changed_stream(config, stream)
         return dataclasses.replace(config, **changes)
     except ConfigError:
         raise
@@ -136,8 +205,36 @@ def change_corpus(
         raise ConfigError(str(error)) from error
 
 
+def _changed_stream(config: CorpusConfig, stream: str) -> dict[str, object]:
+    """Return the fields that another stream changes."""
+    if stream not in STREAMS:
+        raise ConfigError(unknown_name("stream", stream, STREAMS))
+    if config.cpu is None or config.cpu.system != paper_system().name:
+        found = config.source if config.cpu is None else config.cpu.system
+        raise ConfigError(f"--stream goes with system 'toy', not {found!r}")
+    if stream == "paper":
+        return {"stream": stream, "cpu": _paper_options()}
+    return {"stream": stream}
+
+
+def _paper_options() -> CpuOptions:
+    """Return the authors' setting."""
+    system = paper_system()
+    return CpuOptions(
+        system=system.name,
+        memory_bytes=system.memory_bytes,
+        max_instructions=system.max_instructions,
+    )
+
+
 def make_source(name: str, config: CorpusConfig) -> Source:
     """Return the source of a corpus."""
+    if config.stream == "paper":
+        return PaperSource(corpus=name, seed=config.seed)
+    if config.cpu is not None and config.programs is not None:
+        return ProgramsSource(
+            corpus=name, seed=config.seed, options=config.cpu, folder=Path(config.programs)
+        )
     if config.cpu is not None:
         return CpuSource(corpus=name, seed=config.seed, options=config.cpu)
     assert config.music is not None

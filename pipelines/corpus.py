@@ -216,12 +216,24 @@ def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> s
     The command makes the same corpus; a path and a parameter file are in no manifest, so it says
     where they go.
     """
-    train, test = (manifest.num_samples(side) for side in SIDES)
-    words = f"--train-samples {train} --test-samples {test}"
+    numbers: dict[str, Any] = {side: manifest.num_samples(side) for side in SIDES}
+    if isinstance(draws := manifest.settings.get("draws"), dict):  # some of which were dropped
+        numbers |= cast("dict[str, Any]", draws)
+    words = f"--train-samples {numbers['train']} --test-samples {numbers['test']}"
+    if isinstance(stream := manifest.settings.get("stream"), str):
+        words += f" --stream {shlex.quote(stream)}"
     if isinstance(seed := manifest.settings.get("seed"), int):
         words += f" --seed {seed}"
-    options: object = manifest.settings.get("options")
-    if isinstance(options, dict) and cast("dict[str, object]", options).get("tunes") == "folder":
+    options: dict[str, Any] = manifest.settings.get("options") or {}
+    for name in ("profile", "layout"):
+        if name in options:
+            words += f" --{name} {shlex.quote(str(options[name]))}"
+    if isinstance(weights := options.get("weights"), dict):
+        pairs = ",".join(f"{k}={n}" for k, n in cast("dict[str, Any]", weights).items())
+        words += f" --weights {shlex.quote(pairs)}"
+    if "programs" in manifest.settings:
+        words += " --programs FOLDER"
+    if options.get("tunes") == "folder":
         words += " --tunes FOLDER"
     return (
         f'Run "bgpt-data build {manifest.name} {words} --out {shlex.quote(str(path))}", '

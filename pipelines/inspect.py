@@ -13,10 +13,10 @@ from typing import Any
 from pipelines.config import parse
 from pipelines.corpus import Corpus, CorpusError
 from pipelines.plan import SIDES, Side
-from pipelines.sources.cpu import CpuOptions
+from pipelines.sources.cpu_options import CpuOptions
 from simulators.cpu.render import render_trace
 from simulators.music.render import render_tune
-from simulators.registry import make_system
+from simulators.protocol import EndReason
 from simulators.suggest import unknown_name
 
 
@@ -59,13 +59,12 @@ def render_sample(found: Found) -> str:
     source = settings.get("source")
     if source == "cpu":
         options = parse(CpuOptions, settings["options"], "settings.options")
-        system = make_system(
-            options.system,
-            memory_bytes=options.memory_bytes,
-            max_instructions=options.max_instructions,
-        )
+        system = options.make_system()
         data = found.segments[0]
-        body = render_trace(system, data[: system.memory_bytes], data[system.memory_bytes :])
+        named = found.row.get("end")
+        end = EndReason[named.upper()] if isinstance(named, str) else None
+        memory, states = data[: system.memory_bytes], data[system.memory_bytes :]
+        body = render_trace(system, memory, states, end)
     elif source == "music":
         abc, mid = found.segments
         body = render_tune(abc, mid)

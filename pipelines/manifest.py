@@ -10,13 +10,14 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from pipelines.config import ConfigError, parse
-from pipelines.plan import SAMPLES_PER_SHARD, SIDES, ColumnType, Plan, Side
+from pipelines.plan import SAMPLES_PER_SHARD, SIDES, ColumnType, Plan, Side, SplitRule
 from pipelines.sample import EXTENSION_PATTERN, KEY_PATTERN
 
 SCHEMA_VERSION = 1
@@ -45,6 +46,8 @@ class ShardEntry:
     index_sha256: str
     """Hash of the shard's rows of the index, see `columns_sha256`."""
     dropped: dict[str, int]
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """See `SampleShard.counts`; written only where there are any."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that no shard has, and what is no hash."""
@@ -63,6 +66,8 @@ class SideEntry:
     kept: int
     dropped: dict[str, int]
     shards: tuple[ShardEntry, ...]
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """Sums of the shards' counts; written only where there are any."""
 
     def __post_init__(self) -> None:
         """Check that the counts add up and that only the last shard is short."""
@@ -70,6 +75,8 @@ class SideEntry:
             raise ValueError(f"produced {self.produced} is not kept {self.kept} + dropped")
         if self.kept != sum(shard.samples for shard in self.shards):
             raise ValueError(f"kept {self.kept} is not the sum of the shards' samples")
+        if self.counts != _summed(shard.counts for shard in self.shards):
+            raise ValueError(f"counts {self.counts} are not the sums of the shards' counts")
         if any(shard.samples != SAMPLES_PER_SHARD for shard in self.shards[:-1]):
             raise ValueError(f"a shard other than the last has not {SAMPLES_PER_SHARD} samples")
 
@@ -81,6 +88,8 @@ class Planning:
     read: int
     dropped: dict[str, int]
     available: dict[str, int] | None
+    overlap: dict[str, int] = field(default_factory=dict[str, int])
+    """Groups on both sides; written only where the split is "given"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +107,13 @@ class Manifest:
     samples_per_shard: int
     planning: Planning
     sides: dict[str, SideEntry]
+    split: SplitRule = "group"
+    """Who decided on the sides, see `Plan`; written only where it is "given"."""
 
     def __post_init__(self) -> None:
         """Refuse another schema, missing sides, and names that no corpus has."""
+        if self.planning.overlap and self.split != "given":
+            raise ValueError("planning.overlap: not allowed, for split is 'group'")
         if self.schema_version != SCHEMA_VERSION or self.samples_per_shard != SAMPLES_PER_SHARD:
             raise ValueError(f"schema version {self.schema_version} is not {SCHEMA_VERSION}")
         if set(self.sides) != set(SIDES):
@@ -143,15 +156,13 @@ def make_manifest(plan: Plan, shards: Mapping[Side, Sequence[ShardEntry]]) -> Ma
     sides: dict[str, SideEntry] = {}
     for side in SIDES:
         kept = sum(shard.samples for shard in shards[side])
-        dropped: dict[str, int] = {}
-        for shard in shards[side]:
-            for reason, count in shard.dropped.items():
-                dropped[reason] = dropped.get(reason, 0) + count
+        dropped = _summed(shard.dropped for shard in shards[side])
         sides[side] = SideEntry(
             produced=kept + sum(dropped.values()),
             kept=kept,
             dropped=dropped,
             shards=tuple(shards[side]),
+            counts=_summed(shard.counts for shard in shards[side]),
         )
     available = None if plan.available is None else {str(k): n for k, n in plan.available.items()}
     return Manifest(
@@ -164,21 +175,48 @@ def make_manifest(plan: Plan, shards: Mapping[Side, Sequence[ShardEntry]]) -> Ma
         columns=dict(plan.columns),
         provenance=dict(plan.provenance),
         samples_per_shard=SAMPLES_PER_SHARD,
-        planning=Planning(read=plan.read, dropped=dict(plan.dropped), available=available),
+        planning=Planning(
+            read=plan.read,
+            dropped=dict(plan.dropped),
+            available=available,
+            overlap=dict(plan.overlap),
+        ),
         sides=sides,
+        split=plan.split,
     )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sum of counts by name."""
+    total: Counter[str] = Counter()
+    for names in counts:
+        total.update(names)
+    return dict(total)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of `manifest.json`; `decode_manifest` is the inverse.
 
     Keys stand in the order of the dataclasses, those of free mappings sorted, except for
-    `columns`, whose order is the index's.
+    `columns`, whose order is the index's. What most corpora have none of is left out where it is
+    empty: counts, overlaps, another rule of the split.
     """
     content = dataclasses.asdict(manifest)
+    if manifest.split == "group":
+        del content["split"]
+    for side in content["sides"].values():
+        for entry in (side, *side["shards"]):
+            _leave_out_empty(entry, "counts")
+    _leave_out_empty(content["planning"], "overlap")
     for name in ("settings", "provenance", "planning", "sides"):
         content[name] = json.loads(json.dumps(content[name], sort_keys=True, allow_nan=False))
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _leave_out_empty(content: dict[str, Any], key: str) -> None:
+    """Remove a key whose value is empty."""
+    if not content[key]:
+        del content[key]
 
 
 def decode_manifest(data: bytes) -> Manifest:

@@ -11,10 +11,12 @@ What a source promises, beyond the types below:
 
 1. *Prefix.* Sample `i` of a side is the same whatever `needed` was given to `plan` and whatever
    `first` and `count` are given to `shard`. So a corpus grows without touching its first shards,
-   and a short last shard is a prefix of the full one.
+   and a short last shard is a prefix of the full one. (Where `Plan.numbers` is set, `needed` is
+   part of `Plan.settings` instead, and another number makes another corpus.)
 2. *Full.* `shard` returns exactly `count` samples: what is dropped is replaced inside the shard.
 3. *Keys.* Sample `first + j` has the key `pipelines.sample.sample_key(corpus, side, first + j)`.
-4. *Split.* Every group's side is `pipelines.split.side_of_group(group)`.
+4. *Split.* Every group's side is `pipelines.split.side_of_group(group)`, unless `Plan.split` is
+   "given": then the plan counts the groups that stand on both sides.
 5. *No clock, no host.* Bytes depend on `Plan.settings` alone; whatever they depend on (seed, system
    version, converter hash, hash of the catalogue) stands there.
 """
@@ -37,6 +39,7 @@ JsonValue: TypeAlias = (
     "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 ColumnType: TypeAlias = Literal["str", "int", "float"]
+SplitRule: TypeAlias = Literal["group", "given"]
 
 
 class SamplesUnreachable(ValueError):  # noqa: N818 - a state of the world, named as such
@@ -77,6 +80,13 @@ class Plan:
     """Leading bytes of the file that are given when it is a simulation; 0 in conversion."""
     columns: Mapping[str, ColumnType] = field(default_factory=dict[str, ColumnType])
     """Names and types of `Sample.meta`, in the order of the index's columns."""
+    split: SplitRule = "group"
+    """Who says on which side a sample stands: its group's hash ("group"), or the source."""
+    overlap: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Groups on both sides by the source's word for them; only with a split that is "given"."""
+    numbers: Mapping[Side, int] | None = None
+    """How many samples each side gets, where the source decides and not the caller: `needed` is
+    then what it draws, before some are dropped."""
     available: Mapping[Side, int] | None = None
     """The most samples there are on each side; `None` where a source draws without end (it then
     raises `SamplesUnreachable` itself, should it run dry)."""
@@ -89,6 +99,11 @@ class Plan:
     """Shown in the manifest, not hashed: `licence`, where the material is from, the citation."""
     payload: object = None
     """The source's own part: arrays, lists; picklable, and nothing but its source reads it."""
+
+    def __post_init__(self) -> None:
+        """Refuse groups on both sides under a rule that allows none."""
+        if self.overlap and self.split != "given":
+            raise ValueError(f"overlap {dict(self.overlap)}: not allowed, for split is 'group'")
 
     @property
     def config_sha256(self) -> str:
@@ -112,6 +127,8 @@ class SampleShard:
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     """Draws or candidates consumed for these samples and not kept, by reason. Counted so that a
     shard's counts depend on its own samples only, not on where the corpus ends."""
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What else is counted over the samples, e.g. instructions by class; summed in the manifest."""
 
 
 class Source(Protocol):

@@ -3,8 +3,9 @@
 """Check a corpus on disk against its manifest, byte by byte, and against its own promises.
 
 Every shard's size and SHA-256, its members against the index, its `.tar.idx`, the index against its
-recorded hash, no shard too many, and no group on both sides. It collects all that is wrong instead
-of stopping at the first, and mends nothing.
+recorded hash, no shard too many, and no group on both sides (where the source decided on the sides:
+as many as the manifest says). It collects all that is wrong instead of stopping at the first, and
+mends nothing.
 """
 
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def _problems(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
                 if path.name not in names:
                     yield f"{side}/{path.name}: not in manifest.json; remove it", ""
     if index is not None:
-        for problem in _index_problems(index):
+        for problem in _index_problems(index, manifest):
             yield problem, ""  # beside other hashes of the rows, or the source's own doing
 
 
@@ -124,8 +125,11 @@ def _expected_members(columns: ShardColumns) -> list[tuple[str, int]]:
     ]
 
 
-def _index_problems(index: pa.Table) -> Iterator[str]:
-    """Yield what is wrong over all shards: repeated keys, groups on both sides."""
+def _index_problems(index: pa.Table, manifest: Manifest) -> Iterator[str]:
+    """Yield what is wrong over all shards: repeated keys, groups on both sides.
+
+    Where the source decided on the sides, as many groups stand on both as the manifest records.
+    """
     keys = index["key"].to_pylist()
     if len(set(keys)) != len(keys):
         yield f"{INDEX_NAME}: a key stands there twice"
@@ -134,8 +138,8 @@ def _index_problems(index: pa.Table) -> Iterator[str]:
     for side, group in rows:
         groups.setdefault(side, set()).add(group)
     shared = sorted(groups["train"] & groups["test"])
-    if shared:
-        yield (
-            f"{INDEX_NAME}: {len(shared)} groups stand in train and in test, "
-            f"the first is {shared[0]!r}"
-        )
+    recorded = sum(manifest.planning.overlap.values())
+    if len(shared) != recorded:
+        first = f", the first is {shared[0]!r}" if shared else ""
+        expected = f", expected {recorded} as in manifest.json" if recorded else ""
+        yield f"{INDEX_NAME}: {len(shared)} groups stand in train and in test{first}{expected}"

@@ -19,8 +19,15 @@ def programs_of(batch: ProgramBatch) -> list[bytes]:
     return [code[start:end] for start, end in pairwise(batch.offsets.tolist())]
 
 
-def batch_of(programs: Iterable[bytes], initial_states: NDArray[np.uint8]) -> ProgramBatch:
-    """Return the batch of given programs; `initial_states` is `[n, state_bytes]`.
+def batch_of(
+    programs: Iterable[bytes],
+    initial_states: NDArray[np.uint8],
+    data: NDArray[np.uint8] | None = None,
+) -> ProgramBatch:
+    """Return the batch of given programs.
+
+    `initial_states` is `[n, state_bytes]`, `data` is `[n, data_bytes]`, or `None` for a machine
+    without a data window.
 
     >>> programs_of(batch_of([b"abcd", b""], np.zeros((2, 16), np.uint8)))
     [b'abcd', b'']
@@ -29,4 +36,6 @@ def batch_of(programs: Iterable[bytes], initial_states: NDArray[np.uint8]) -> Pr
     offsets = np.zeros(len(listed) + 1, np.int64)
     np.cumsum([len(program) for program in listed], out=offsets[1:])
     code = np.frombuffer(b"".join(listed), np.uint8)
-    return ProgramBatch(code=code, offsets=offsets, initial_states=initial_states)
+    if data is None:
+        data = np.zeros((len(listed), 0), np.uint8)
+    return ProgramBatch(code=code, offsets=offsets, initial_states=initial_states, data=data)

@@ -19,6 +19,11 @@ class EndReason(IntEnum):
     HALTED = 0
     INVALID_INSTRUCTION = 1
     STEP_LIMIT = 2
+    DIVIDE_ERROR = 3
+    MEMORY_FAULT = 4
+    SYSTEM_CALL = 5
+    LEFT_PROGRAM = 6
+    """The program counter went outside the memory block's program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +37,16 @@ class StateField:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InstructionLine:
+    """One instruction of a listing."""
+
+    offset: int
+    """First byte within the program."""
+    code: bytes
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProgramBatch:
     """Programs with their initial states; program `i` is `code[offsets[i]:offsets[i + 1]]`."""
 
@@ -41,6 +56,8 @@ class ProgramBatch:
     """`[n + 1]` byte offsets into `code`."""
     initial_states: NDArray[np.uint8]
     """`[n, state_bytes]`."""
+    data: NDArray[np.uint8]
+    """`[n, data_bytes]`: the data window at the start; no columns where the machine has none."""
 
     def __len__(self) -> int:
         """Return the number of programs."""
@@ -83,6 +100,11 @@ class System(Protocol):
         ...
 
     @property
+    def data_bytes(self) -> int:
+        """Size of the data window that ends the memory block; 0 where there is none."""
+        ...
+
+    @property
     def state_bytes(self) -> int:
         """Size of one recorded state; a multiple of 16."""
         ...
@@ -90,6 +112,11 @@ class System(Protocol):
     @property
     def fields(self) -> tuple[StateField, ...]:
         """The recorded state's fields in order."""
+        ...
+
+    @property
+    def allowed_ends(self) -> frozenset[EndReason]:
+        """How a drawn program may end, other than at the step limit (it is then drawn again)."""
         ...
 
     def draw(self, seed: int, counters: NDArray[np.uint64]) -> ProgramBatch:
@@ -100,6 +127,21 @@ class System(Protocol):
         """Run every program to its end and record its states."""
         ...
 
-    def disassemble(self, code: bytes) -> list[str]:
-        """Return one line of assembly per instruction."""
+    def listing(self, code: bytes) -> list[InstructionLine]:
+        """Return the instructions of a program one after another, zeros at its end left out."""
+        ...
+
+    def fetch(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return `[k, state_bytes]`: what a fetch alone says of the state after each of `states`.
+
+        The program counter moves to the next instruction in memory and all else is copied.
+        """
+        ...
+
+    def effects(self, memory: bytes, states: NDArray[np.uint8]) -> list[str]:
+        """Name, for each of `states`, the kind of instruction whose effect the next one shows."""
+        ...
+
+    def ended(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Say of which of `states` the memory tells that none follows: the machine has stopped."""
         ...

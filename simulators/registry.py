@@ -1,39 +1,70 @@
 """Systems by name: the one list of simulated machines, and how to make one.
 
-Adding a machine means one line here; `simulators.conformance` then tests it with the others.
+Every instruction set of `simulators.cpu.isa.catalogue` is a system; `simulators.conformance` tests
+them with the others.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
+from simulators.cpu.isa.table import LayoutName
 from simulators.cpu.toy import ToyCpu
 from simulators.protocol import System
 from simulators.suggest import unknown_name
+
+TOY: Final = "toy"
+DEFAULT_PROFILE: Final = "loop"
+DEFAULT_LAYOUT: Final[LayoutName] = "narrow"
 
 
 class UnknownSystem(ValueError):  # noqa: N818 - named after what the user gave
     """No system has this name; the message names the nearest and all known ones."""
 
 
-def _make_toy(memory_bytes: int, max_instructions: int) -> System:
-    return ToyCpu(memory_bytes=memory_bytes, max_instructions=max_instructions)
+def system_names() -> tuple[str, ...]:
+    """Return the names of all systems: the toy CPU, then the instruction sets."""
+    from simulators.cpu.isa.catalogue import ISAS
+
+    return (TOY, *ISAS)
 
 
-SYSTEMS: Final[Mapping[str, Callable[[int, int], System]]] = MappingProxyType({"toy": _make_toy})
-"""Name to a function of `(memory_bytes, max_instructions)`."""
-
-
-def make_system(name: str, *, memory_bytes: int, max_instructions: int) -> System:
+def make_system(
+    name: str,
+    *,
+    memory_bytes: int,
+    max_instructions: int,
+    profile: str | None = None,
+    layout: str | None = None,
+    weights: Mapping[str, int] | None = None,
+) -> System:
     """Make the system called `name`.
+
+    Profile (`loop` unless given), layout (`narrow` unless given) and class weights are for the
+    real machines; the toy CPU has none of them.
 
     >>> make_system("toy", memory_bytes=64, max_instructions=16).state_bytes
     16
 
     Raises:
         UnknownSystem: there is none of that name.
-        ValueError: the system cannot have these sizes.
+        ValueError: the system cannot have these sizes, or knows no such profile, layout or class.
     """
-    if name not in SYSTEMS:
-        raise UnknownSystem(unknown_name("system", name, SYSTEMS))
-    return SYSTEMS[name](memory_bytes, max_instructions)
+    if name == TOY:
+        for option, value in (("profile", profile), ("layout", layout), ("weights", weights)):
+            if value is not None:
+                raise ValueError(f"{option} = {value!r}: the toy CPU has no {option}; leave it out")
+        return ToyCpu(memory_bytes=memory_bytes, max_instructions=max_instructions)
+    if name not in system_names():
+        raise UnknownSystem(unknown_name("system", name, system_names()))
+
+    from simulators.cpu.isa.catalogue import find_isa
+    from simulators.cpu.machine import Machine
+
+    return Machine(
+        isa=find_isa(name),
+        profile=DEFAULT_PROFILE if profile is None else profile,
+        layout=DEFAULT_LAYOUT if layout is None else cast("LayoutName", layout),
+        weights=weights,
+        memory_bytes=memory_bytes,
+        max_instructions=max_instructions,
+    )

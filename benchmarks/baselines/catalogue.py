@@ -23,6 +23,7 @@ from benchmarks.baselines.ngram import Ngram, choose
 from benchmarks.baselines.rules import CopyState, FetchRule
 from benchmarks.baselines.uniform import Uniform
 from benchmarks.task import SampleSet, Task
+from benchmarks.tasks.cpu import SIMULATIONS, SimulationTask
 from bgpt.protocol import ByteModel, Continuation
 from simulators.suggest import unknown_name
 
@@ -35,7 +36,7 @@ class TrainSide:
     """The train side as continuations, read when a baseline first wants it."""
 
     def __init__(self, task: Task, load: Callable[[], SampleSet], max_order: int) -> None:
-        self._task = task
+        self.task: Task = task
         self._load = load
         self.max_order: int = max_order
 
@@ -47,9 +48,7 @@ class TrainSide:
     @cached_property
     def continuations(self) -> list[Continuation]:
         """Return them as the task asks them."""
-        return [
-            self._task.request(files, self.samples.prompt_bytes) for files in self.samples.files
-        ]
+        return [self.task.request(files, self.samples.prompt_bytes) for files in self.samples.files]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +119,12 @@ def _fit_ngram(train: TrainSide) -> Fitted:
     )
 
 
+def _simulation(train: TrainSide) -> SimulationTask:
+    assert isinstance(train.task, SimulationTask)
+    return train.task
+
+
+_SIMULATION_NAMES: Final = tuple(task.spec.name for task in SIMULATIONS)
 _ZSTD: Final = ".".join(map(str, zstandard.ZSTD_VERSION))
 
 BASELINES: Final = (
@@ -146,16 +151,19 @@ BASELINES: Final = (
     Baseline(name="ngram", fit=_fit_ngram),
     Baseline(
         name="copy",
-        fit=_plain(CopyState(), "every state equals the one before"),
-        tasks=("cpu-toy",),
+        fit=lambda train: Fitted(
+            model=CopyState(_simulation(train)), description="every state equals the one before"
+        ),
+        tasks=_SIMULATION_NAMES,
     ),
     Baseline(
         name="rule",
-        fit=_plain(
-            FetchRule(),
-            "PC + 1, instruction register from memory, everything else copied; ends at HLT",
+        fit=lambda train: Fitted(
+            model=FetchRule(_simulation(train)),
+            description="the next instruction in memory is fetched, everything else copied; "
+            "ends where the program stops",
         ),
-        tasks=("cpu-toy",),
+        tasks=_SIMULATION_NAMES,
     ),
     Baseline(
         name="midi2abc",

@@ -1,91 +1,80 @@
 """Two rules without likelihoods for CPU traces: copy the state before, and fetch without effect.
 
-`copy` says that nothing ever changes. `rule` knows how an instruction is fetched (PC + 1, the
-instruction register from memory) and nothing of what it does; on random programs that alone is
-right for most bytes, so byte accuracy flatters.
+`copy` says that nothing ever changes. `rule` knows where the next instruction stands (its length in
+memory; on the toy CPU also what its instruction register then holds) and nothing of what
+instructions do, nor whether a branch is taken; on random programs that alone is right for most
+bytes, so byte accuracy flatters.
 """
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.tasks.cpu import SimulationTask, states_before
 from bgpt.protocol import Continuation, Prompt, Scores
-
-STATE_BYTES: Final = 16
-PC: Final = 0
-IR: Final = slice(2, 6)
-INSTRUCTION_BYTES: Final = 4
 
 
 @final
 class CopyState:
     """A `ByteModel` that repeats the state before. It never stops by itself."""
 
+    def __init__(self, task: SimulationTask) -> None:
+        self._state_bytes = task.state_bytes
+
     def score(self, requests: Sequence[Continuation]) -> list[Scores]:
         """Predict every state as the true one before it."""
         return [
-            Scores(total_nats=None, predicted=_flat(states_before(request), request))
+            Scores(
+                total_nats=None,
+                predicted=_flat(states_before(request, self._state_bytes), request),
+            )
             for request in requests
         ]
 
     def generate(self, prompts: Sequence[Prompt], max_bytes: Sequence[int]) -> list[bytes] | None:
         """Repeat the first state up to the limit."""
+        size = self._state_bytes
         return [
-            (prompt.given[-STATE_BYTES:] * (-(-limit // STATE_BYTES)))[:limit]
+            (prompt.given[-size:] * (-(-limit // size)))[:limit]
             for prompt, limit in zip(prompts, max_bytes, strict=True)
         ]
 
 
 @final
 class FetchRule:
-    """A `ByteModel` that fetches and changes nothing else; it stops after a fetched HLT (zeros)."""
+    """A `ByteModel` that fetches and changes nothing else; it stops where the program does."""
+
+    def __init__(self, task: SimulationTask) -> None:
+        self._task = task
 
     def score(self, requests: Sequence[Continuation]) -> list[Scores]:
         """Predict every state from the true one before it."""
-        return [
-            Scores(
-                total_nats=None,
-                predicted=_flat(fetch(request.prompt, states_before(request)), request),
-            )
-            for request in requests
-        ]
+        answers: list[Scores] = []
+        for request in requests:
+            machine = self._task.machine(request.prompt)
+            before = states_before(request, machine.state_bytes)
+            predicted = machine.fetch(request.prompt.given[: machine.memory_bytes], before)
+            answers.append(Scores(total_nats=None, predicted=_flat(predicted, request)))
+        return answers
 
     def generate(self, prompts: Sequence[Prompt], max_bytes: Sequence[int]) -> list[bytes] | None:
-        """Fetch until HLT."""
+        """Fetch until the program stops."""
         return [
-            _run(prompt, limit)[:limit] for prompt, limit in zip(prompts, max_bytes, strict=True)
+            self._run(prompt, limit)[:limit]
+            for prompt, limit in zip(prompts, max_bytes, strict=True)
         ]
 
-
-def states_before(request: Continuation) -> NDArray[np.uint8]:
-    """Return `[states, 16]`: for each state of the target the true one before it."""
-    data = request.prompt.given[-STATE_BYTES:] + request.target
-    num_states = -(-len(request.target) // STATE_BYTES)
-    return np.frombuffer(data, np.uint8)[: num_states * STATE_BYTES].reshape(-1, STATE_BYTES)
-
-
-def fetch(prompt: Prompt, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the states after the next fetch, all else copied."""
-    memory = np.frombuffer(prompt.given[:-STATE_BYTES], np.uint8).reshape(-1, INSTRUCTION_BYTES)
-    last = len(memory) - 1
-    fetched = states.copy()
-    counters = np.minimum(states[:, PC].astype(np.int64), last)
-    fetched[:, PC] = np.minimum(counters + 1, last)
-    fetched[:, IR] = memory[counters]
-    return fetched
-
-
-def _run(prompt: Prompt, limit: int) -> bytes:
-    state = np.frombuffer(prompt.given[-STATE_BYTES:], np.uint8).reshape(1, STATE_BYTES)
-    written = b""
-    while len(written) < limit:
-        state = fetch(prompt, state)
-        written += state.tobytes()
-        if not state[0, IR.start]:
-            break
-    return written
+    def _run(self, prompt: Prompt, limit: int) -> bytes:
+        machine = self._task.machine(prompt)
+        memory = prompt.given[: machine.memory_bytes]
+        state = np.frombuffer(prompt.given[machine.memory_bytes :], np.uint8).reshape(1, -1)
+        written: list[bytes] = []
+        while len(written) * machine.state_bytes < limit and not machine.ended(memory, state)[0]:
+            state = machine.fetch(memory, state)
+            written.append(state.tobytes())
+        return b"".join(written)
 
 
 def _flat(states: NDArray[np.uint8], request: Continuation) -> NDArray[np.uint16]:

@@ -7,6 +7,8 @@ shown, unranked, under its own name. It holds no values.
 from dataclasses import dataclass
 from typing import Literal
 
+from simulators.cpu.isa.catalogue import ISAS
+
 Unit = Literal["percent", "bits", "score", "nats", "plain"]
 Better = Literal["higher", "lower"]
 
@@ -46,7 +48,7 @@ OTHER = "Other"
 _ROWS: tuple[tuple[str, str, str, str, Unit, Better | None, str], ...] = (
     (
         "teacher_forced_state_accuracy", "Whole states", "whole-state accuracy", FORCED, "percent",
-        "higher", "Share of CPU states of which all 16 bytes are predicted right, the true bytes "
+        "higher", "Share of CPU states of which all bytes are predicted right, the true bytes "
         "before each one being given.",
     ),
     (
@@ -122,6 +124,7 @@ COLUMNS: dict[str, Column] = {
     for row in _ROWS
 }
 
+_SIMULATION = ("teacher_forced_state_accuracy", "teacher_forced_byte_accuracy")
 _CONVERSION = ("teacher_forced_bits_per_byte", "teacher_forced_byte_accuracy")
 
 TASKS: dict[str, TaskText] = {
@@ -130,8 +133,18 @@ TASKS: dict[str, TaskText] = {
         title="Simulate a CPU",
         rule="Given: a program in memory and the first state of the machine. Scored: every state "
         "after it, one per executed instruction.",
-        primary=("teacher_forced_state_accuracy", "teacher_forced_byte_accuracy"),
+        primary=_SIMULATION,
     ),
+    **{
+        f"cpu-{isa.name}": TaskText(
+            name=f"cpu-{isa.name}",
+            title=f"Simulate {isa.title}",
+            rule="Given: a machine program, its data window and the first state. Scored: the state "
+            "after every executed instruction.",
+            primary=_SIMULATION,
+        )
+        for isa in ISAS.values()
+    },
     "abc-to-midi": TaskText(
         name="abc-to-midi",
         title="Play sheet music",

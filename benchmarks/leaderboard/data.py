@@ -24,7 +24,7 @@ from benchmarks.strict_json import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Kind = Literal["model", "baseline", "reported"]
 _KINDS: dict[str, Kind] = {"model": "model", "baseline": "baseline", "reported": "reported"}
 
@@ -43,12 +43,12 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InstructionScore:
-    """Accuracy on the states after one instruction."""
+class PartScore:
+    """Accuracy on one part of the files: the states after an instruction, a register, ..."""
 
     name: str
     n: int
-    state_accuracy: float | None
+    accuracy: float | None
     byte_accuracy: float | None
 
 
@@ -63,7 +63,7 @@ class Entry:
     parameters: int | None
     train_samples: int | None
     metrics: Mapping[str, Metric]
-    by_instruction: tuple[InstructionScore, ...]
+    breakdowns: Mapping[str, tuple[PartScore, ...]]
     task_version: str
     corpus: str
     config_sha256: str
@@ -102,9 +102,9 @@ class Board:
     runs: tuple[Run, ...]
 
     def tasks(self) -> tuple[str, ...]:
-        """Return the tasks to show: the known ones in their order, then others by name."""
+        """Return the tasks that have something to show, known ones in their order, then others."""
         found = {entry.task for entry in self.entries} | {figure.task for figure in self.figures}
-        return (*TASKS, *sorted(found - set(TASKS)))
+        return (*(name for name in TASKS if name in found), *sorted(found - set(TASKS)))
 
 
 def read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None) -> Board:
@@ -166,6 +166,7 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
     for name, value in member(report, "metrics", where).items():
         metrics[name] = _read_metric(as_object(value, f"{where}: {name}"), f"{where}: {name}")
     environment = report.get("environment")
+    breakdowns = member(report, "breakdowns", where)
     return Entry(
         task=text(task, "name", where),
         name=text(submission, "name", where),
@@ -174,10 +175,13 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
         parameters=optional_count(submission, "parameters", where),
         train_samples=optional_count(submission, "train_samples", where),
         metrics=metrics,
-        by_instruction=tuple(
-            _read_instruction(as_object(item, where), f"{where}: by_instruction")
-            for item in items(report, "by_instruction", where)
-        ),
+        breakdowns={
+            name: tuple(
+                _read_part(as_object(item, where), f"{where}: breakdowns.{name}")
+                for item in items(breakdowns, name, f"{where}: breakdowns")
+            )
+            for name in breakdowns
+        },
         task_version=str(task.get("version", "")),
         corpus=text(corpus, "name", where, default=""),
         config_sha256=text(corpus, "config_sha256", where, default=""),
@@ -201,12 +205,12 @@ def _read_metric(found: JsonObject, where: str) -> Metric:
     )
 
 
-def _read_instruction(found: JsonObject, where: str) -> InstructionScore:
-    """Check one row of the accuracy by instruction."""
-    return InstructionScore(
+def _read_part(found: JsonObject, where: str) -> PartScore:
+    """Check one row of a breakdown."""
+    return PartScore(
         name=text(found, "name", where),
         n=optional_count(found, "n", where) or 0,
-        state_accuracy=optional_number(found, "teacher_forced_state_accuracy", where),
+        accuracy=optional_number(found, "teacher_forced_accuracy", where),
         byte_accuracy=optional_number(found, "teacher_forced_byte_accuracy", where),
     )
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from importlib.resources import files
 
+from benchmarks.leaderboard.breakdowns import breakdowns
 from benchmarks.leaderboard.charts import (
     CURVE_COLUMNS,
     HEIGHT,
@@ -21,11 +22,11 @@ from benchmarks.leaderboard.charts import (
 )
 from benchmarks.leaderboard.columns import Unit, column, task_text
 from benchmarks.leaderboard.data import Board, merged
-from benchmarks.leaderboard.instructions import instructions
 from benchmarks.leaderboard.markup import Markup, join, json_block, tag
 from benchmarks.leaderboard.number_text import count_text, value_text
 from benchmarks.leaderboard.provenance import provenance
 from benchmarks.leaderboard.ranking import combined_error
+from benchmarks.leaderboard.side_by_side import side_by_side
 from benchmarks.leaderboard.tables import Standing, result_table, standing
 
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
@@ -57,6 +58,7 @@ def render(board: Board) -> str:
         "data": json_block(merged(board)),
         "navigation": join(*(tag("a", t.task.name, href=f"#task-{t.task.name}") for t in tasks)),
         "summary": tag("ul", *(_summary(t) for t in tasks), class_="summary"),
+        "side_by_side": side_by_side(tasks) or "",
         "sections": join(*(_section(board, t) for t in tasks)),
         "foot": _foot(board),
     }
@@ -100,7 +102,7 @@ def _section(board: Board, one: Standing) -> Markup:
         result_table(one),
         _source_control(one),
         _curves(board, one),
-        instructions(one),
+        breakdowns(one),
         _meanings(one),
         provenance(one),
         id=f"task-{name}",

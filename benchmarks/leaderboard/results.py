@@ -1,6 +1,6 @@
 """The results as Markdown: every metric in a file, the key ones between two marks of the README.
 
-One table a task, in the page's order.
+One table a task, in the page's order; in the README the real machines share one.
 
 Text of a report is escaped for Markdown and HTML both, since Markdown lets HTML through.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.leaderboard.columns import Column
+from benchmarks.leaderboard.columns import Column, column
 from benchmarks.leaderboard.data import Entry, LeaderboardError
 from benchmarks.leaderboard.markup import printable
 from benchmarks.leaderboard.number_text import (
@@ -18,6 +18,7 @@ from benchmarks.leaderboard.number_text import (
     stderr_text,
     value_text,
 )
+from benchmarks.leaderboard.side_by_side import Machines, machines_of
 from benchmarks.leaderboard.tables import REPORTED, Standing, leading, rank_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
@@ -33,6 +34,8 @@ KEY_METRICS = (
     "free_running_file_accuracy",
 )
 """Columns of the short table."""
+_SHOWN_WHOLE = {"cpu-toy"}
+"""The machine whose own table stands in the short form too."""
 MARKS = ("<!-- results -->", "<!-- /results -->")
 """The README's lines between which the short table stands."""
 
@@ -47,11 +50,15 @@ def with_results(readme: str, tasks: Sequence[Standing]) -> str:
     tail = parts[-1].split(MARKS[1])
     if len(parts) != 2 or len(tail) != 2:
         raise LeaderboardError(f"the readme must hold {MARKS[0]}, then {MARKS[1]}, once each")
+    machines = machines_of(tasks)
+    apart = {task.task.name for task in machines.tasks} - _SHOWN_WHOLE if machines else set[str]()
     short = [
         replace(one, columns=tuple(c for c in one.columns if c.name in KEY_METRICS))
         for one in tasks
+        if one.task.name not in apart
     ]
-    return f"{parts[0]}{MARKS[0]}\n\n{markdown(short)}\n{MARKS[1]}{tail[1]}"
+    text = markdown(short) + (f"\n{_machines(machines)}" if machines else "")
+    return f"{parts[0]}{MARKS[0]}\n\n{text}\n{MARKS[1]}{tail[1]}"
 
 
 def markdown(tasks: Sequence[Standing]) -> str:
@@ -62,6 +69,21 @@ def markdown(tasks: Sequence[Standing]) -> str:
     ]
     parts.extend(_task(one) for one in tasks)
     return "\n".join(parts)
+
+
+def _machines(machines: Machines) -> str:
+    """Return the machines side by side."""
+    lines = [
+        "### Machines side by side",
+        "",
+        f"Teacher-forced {column(machines.metric).full}.",
+        "",
+        _row(["entry", *map(markdown_text, machines.labels())]),
+        "|:---|" + "---:|" * len(machines.tasks),
+    ]
+    for name, cells in machines.cells.items():
+        lines.append(_row([markdown_text(name), *(c.replace("<", "&lt;") for c in cells)]))
+    return "\n".join([*lines, ""])
 
 
 def markdown_text(text: str) -> str:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from benchmarks.metrics import Answer, Ratio, ratio, written_exactly
-from benchmarks.task import BreakdownRow, Item, TaskError, TaskSpec
+from benchmarks.task import BreakdownRow, Item, SampleSet, TaskError, TaskSpec
 from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
 from simulators.music.midi import MidiError, Score, read_score, salvage_score
@@ -30,14 +30,24 @@ class ConversionTask:
     target: str
     """Extension of the file that is scored."""
 
-    def request(self, files: tuple[Segment, ...], prompt_bytes: int) -> Continuation:
+    def check(self, samples: SampleSet) -> None:
+        """Refuse samples that are not pairs of this task's two files."""
+        for files in samples.files:
+            extensions = {segment.extension for segment in files}
+            if {self.source, self.target} != extensions or samples.prompt_bytes:
+                raise TaskError(
+                    f"{self.spec.name} needs pairs of {self.source} and {self.target}, found "
+                    f"{' + '.join(sorted(extensions)) or 'nothing'}; meant for corpus "
+                    f"{self.spec.corpus}"
+                )
+
+    def request(
+        self,
+        files: tuple[Segment, ...],
+        prompt_bytes: int,  # noqa: ARG002
+    ) -> Continuation:
         """Give the whole source, score the whole target."""
         by_extension = {segment.extension: segment for segment in files}
-        if {self.source, self.target} != by_extension.keys() or prompt_bytes:
-            raise TaskError(
-                f"{self.spec.name} needs pairs of {self.source} and {self.target}, found "
-                f"{' + '.join(by_extension) or 'nothing'}; meant for corpus {self.spec.corpus}"
-            )
         target = by_extension[self.target].data
         if not target:
             raise TaskError(f"{self.spec.name}: an empty {self.target} file cannot be scored")
@@ -53,13 +63,13 @@ class ConversionTask:
             measured["free_running_valid_file_share"] = valid_files(answers)
         return {name: found for name, found in measured.items() if found is not None}
 
-    def breakdown(
+    def breakdowns(
         self,
         items: Sequence[Item],  # noqa: ARG002
         answers: Sequence[Answer],  # noqa: ARG002
-    ) -> list[BreakdownRow] | None:
-        """Return `None`: files have no kinds of events that both sides share."""
-        return None
+    ) -> Mapping[str, list[BreakdownRow]]:
+        """Return none: files have no kinds of events that both sides share."""
+        return {}
 
 
 def note_f1(answers: Sequence[Answer], targets: Sequence[bytes]) -> Ratio | None:

@@ -1,33 +1,38 @@
-"""`cpu-toy`: memory and the first state are given, every later state is scored.
+"""Simulations, `cpu-toy` and `cpu-<isa>`: memory and the first state are given, the rest is scored.
 
-A state is recorded after an instruction's fetch and before its effect (docs/data-format.md), so
-state k shows the fetch of instruction k and the effect of instruction k - 1. The breakdown gives a
-state to **the instruction whose effect it shows**: the one in the instruction register of the state
-before it. The first scored state shows no effect; it goes by the name `(first fetch)`.
+Each task pins its machine, profile and layout, so that a score means the same everywhere. Accuracy
+is broken down three ways: by the instruction **whose effect a state shows** (what `System.effects`
+says of the state before it), by register, and by distance from the first state in steps. On the toy
+CPU a state is recorded between fetch and effect, so its first scored state shows no effect and goes
+by the name `(first fetch)` (docs/data-format.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.metrics import (
     Answer,
     Ratio,
     forced_accuracy,
-    units_right_forced,
     written_accuracy,
     written_exactly,
 )
-from benchmarks.task import BreakdownRow, Item, TaskError, TaskSpec
+from benchmarks.task import BreakdownRow, Item, SampleSet, TaskError, TaskSpec
 from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
+from simulators.cpu.isa.catalogue import ISAS
+from simulators.cpu.isa.table import MAX_SAMPLE_BYTES, LayoutName, state_bytes_of
+from simulators.cpu.toy import STATE_BYTES as TOY_STATE_BYTES
 from simulators.protocol import System
 from simulators.registry import make_system
 
-FIRST_FETCH: Final = "(first fetch)"
-STATE_BYTES: Final = 16
+PROFILE: Final = "call"
+"""Of the machines' tasks: everything a program can do without faulting."""
+LAYOUT: Final[LayoutName] = "narrow"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,113 +41,199 @@ class SimulationTask:
 
     spec: TaskSpec
     system: str
+    state_bytes: int
+    profile: str | None = None
+    layout: LayoutName | None = None
+
+    def check(self, samples: SampleSet) -> None:
+        """Refuse samples of another machine, profile or layout, or with nothing to score."""
+        wanted: dict[str, object] = {
+            "system": self.system,
+            "profile": self.profile,
+            "layout": self.layout,
+            "weights": None,
+        }
+        found = {name: samples.options.get(name) for name in wanted}
+        given = samples.prompt_bytes
+        if found != wanted or any(
+            len(files) != 1 or not self.state_bytes < given < len(files[0].data)
+            for files in samples.files
+        ):
+            words = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
+            others = ", ".join(f"{name} {value}" for name, value in found.items() if value)
+            raise TaskError(
+                f"{self.spec.name} needs simulations ({words}) with something after the bytes that "
+                f"are given; found {others or 'no simulations'}; meant for corpus "
+                f"{self.spec.corpus}"
+            )
 
     def request(self, files: tuple[Segment, ...], prompt_bytes: int) -> Continuation:
         """Give the first `prompt_bytes` of the file, score the rest."""
-        if len(files) != 1 or not 0 < prompt_bytes < len(files[0].data):
-            raise TaskError(
-                f"{self.spec.name} needs a corpus of simulations with something after the "
-                f"{prompt_bytes} bytes that are given; meant for corpus {self.spec.corpus}"
-            )
         prompt = Prompt(
             source=None, extension=files[0].extension, given=files[0].data[:prompt_bytes]
         )
         return Continuation(prompt=prompt, target=files[0].data[prompt_bytes:])
 
+    def machine(self, prompt: Prompt) -> System:
+        """Return the machine whose memory and first state `prompt` gives."""
+        memory_bytes = len(prompt.given) - self.state_bytes
+        return make_system(
+            self.system,
+            memory_bytes=memory_bytes,
+            max_instructions=1,
+            profile=self.profile,
+            layout=self.layout,
+        )
+
     def own_metrics(self, items: Sequence[Item], answers: Sequence[Answer]) -> Mapping[str, Ratio]:
         """Measure whole states and whole traces."""
         targets = [item.continuation.target for item in items]
-        state_bytes = machine_of(self.system, items[0].continuation.prompt).state_bytes
         measured = {
-            "teacher_forced_state_accuracy": forced_accuracy(answers, targets, state_bytes),
+            "teacher_forced_state_accuracy": forced_accuracy(answers, targets, self.state_bytes),
             "teacher_forced_trace_accuracy": forced_accuracy(answers, targets, None),
-            "free_running_state_accuracy": written_accuracy(answers, targets, state_bytes),
+            "free_running_state_accuracy": written_accuracy(answers, targets, self.state_bytes),
             "free_running_trace_accuracy": written_exactly(answers, targets),
         }
         return {name: found for name, found in measured.items() if found is not None}
 
-    def breakdown(
+    def breakdowns(
         self, items: Sequence[Item], answers: Sequence[Answer]
-    ) -> list[BreakdownRow] | None:
-        """Return accuracy by the instruction whose effect a state shows, sorted by name."""
-        machine = machine_of(self.system, items[0].continuation.prompt)
-        names: dict[bytes, str] = {}
-        # By name: sums over one sample's states of (states, right states, right bytes).
-        sums: dict[str, dict[int, list[int]]] = {}
+    ) -> Mapping[str, list[BreakdownRow]]:
+        """Return accuracy by instruction, by register and by distance from the first state."""
+        machine = self.machine(items[0].continuation.prompt)
+        by_instruction, by_register, by_distance = _Sums(), _Sums(), _Sums()
         for row, (item, answer) in enumerate(zip(items, answers, strict=True)):
-            predicted = answer.teacher_forced_predicted
-            if predicted is None:
+            if answer.teacher_forced_predicted is None:
                 continue
             target = item.continuation.target
-            right_states = units_right_forced(predicted, target, machine.state_bytes)
-            right_bytes = np.add.reduceat(
-                predicted == np.frombuffer(target, np.uint8),
-                np.arange(0, len(target), machine.state_bytes),
-                dtype=np.int64,
-            )
-            for state, name in enumerate(effects(machine, target, names)):
-                found = sums.setdefault(name, {}).setdefault(row, [0, 0, 0])
-                found[0] += 1
-                found[1] += int(right_states[state])
-                found[2] += int(right_bytes[state])
-        if not sums:
-            return None
-        return [_row(name, sums[name], machine.state_bytes) for name in sorted(sums)]
+            right = answer.teacher_forced_predicted == np.frombuffer(target, np.uint8)
+            right = right.reshape(-1, self.state_bytes)
+            whole, num_bytes = right.all(axis=1), right.sum(axis=1)
+            effects = effects_of(machine, item.continuation)
+            by_instruction.add(row, effects, whole, num_bytes, self.state_bytes)
+            distances = [distance_name(k) for k in range(1, len(right) + 1)]
+            by_distance.add(row, distances, whole, num_bytes, self.state_bytes)
+            for field in machine.fields:
+                part = right[:, field.offset : field.offset + field.num_bytes]
+                names = [field.name] * len(part)
+                by_register.add(row, names, part.all(axis=1), part.sum(axis=1), field.num_bytes)
+        if not by_instruction:
+            return {}
+        return {
+            "instruction": by_instruction.rows(sorted),
+            "register": by_register.rows(list),
+            "distance": by_distance.rows(list),
+        }
 
 
-def effects(machine: System, states: bytes, names: dict[bytes, str]) -> list[str]:
-    """Return for each scored state the name of the instruction whose effect it shows.
+def effects_of(machine: System, continuation: Continuation) -> list[str]:
+    """Return for each scored state the name of what its effect is due to."""
+    memory = continuation.prompt.given[: machine.memory_bytes]
+    return machine.effects(memory, states_before(continuation, machine.state_bytes))
 
-    `names` remembers instructions that were disassembled before.
+
+def states_before(continuation: Continuation, state_bytes: int) -> NDArray[np.uint8]:
+    """Return `[states, state_bytes]`: for each state of the target the true one before it."""
+    data = continuation.prompt.given[-state_bytes:] + continuation.target
+    num_states = -(-len(continuation.target) // state_bytes)
+    return np.frombuffer(data, np.uint8)[: num_states * state_bytes].reshape(-1, state_bytes)
+
+
+def distance_name(steps: int) -> str:
+    """Return the range of distances, a power of two wide, that `steps` from 1 on belongs to.
+
+    >>> [distance_name(steps) for steps in (1, 2, 3, 4, 5, 128, 129)]
+    ['1', '2', '3-4', '3-4', '5-8', '65-128', '129-256']
     """
-    register = next(field for field in machine.fields if field.name == "IR")
-    shown = [FIRST_FETCH]
-    for start in range(0, len(states) - machine.state_bytes, machine.state_bytes):
-        at = start + register.offset
-        code = states[at : at + register.num_bytes]
-        if code not in names:
-            names[code] = machine.disassemble(code)[0].split()[0]
-        shown.append(names[code])
-    return shown
+    last = 1 << (steps - 1).bit_length()
+    first = last // 2 + 1
+    return str(last) if first >= last else f"{first}-{last}"
 
 
-def machine_of(system: str, prompt: Prompt) -> System:
-    """Return the machine whose memory and first state `prompt` gives."""
-    memory_bytes = len(prompt.given) - STATE_BYTES
-    return make_system(system, memory_bytes=memory_bytes, max_instructions=memory_bytes // 4)
+class _Sums:
+    """Sums by name, and by sample within it: units, units all right, bytes right, bytes."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, dict[int, NDArray[np.int64]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+    def add(
+        self,
+        row: int,
+        names: Sequence[str],
+        whole: NDArray[np.bool_],
+        num_right: NDArray[np.int64],
+        unit_bytes: int,
+    ) -> None:
+        """Add the units of sample `row`, each under its name."""
+        for name, is_whole, right in zip(names, whole, num_right, strict=True):
+            found = self._sums.setdefault(name, {}).setdefault(row, np.zeros(4, np.int64))
+            found += (1, is_whole, right, unit_bytes)
+
+    def rows(self, order: Callable[[dict[str, object]], list[str]]) -> list[BreakdownRow]:
+        """Return one row a name."""
+        return [_row(name, self._sums[name]) for name in order({**self._sums})]
 
 
-def _row(name: str, sums: Mapping[int, Sequence[int]], state_bytes: int) -> BreakdownRow:
+def _row(name: str, sums: Mapping[int, NDArray[np.int64]]) -> BreakdownRow:
     rows = np.array(sorted(sums), np.int64)
     table = np.array([sums[row] for row in sorted(sums)], np.float64)
-    states, right_states, right_bytes = table[:, 0], table[:, 1], table[:, 2]
+    units, whole, right, num_bytes = table.T
     return BreakdownRow(
         name=name,
-        events=int(states.sum()),
-        state_accuracy=Ratio(rows=rows, numerators=right_states, denominators=states),
-        byte_accuracy=Ratio(rows=rows, numerators=right_bytes, denominators=states * state_bytes),
+        units=int(units.sum()),
+        accuracy=Ratio(rows=rows, numerators=whole, denominators=units),
+        byte_accuracy=Ratio(rows=rows, numerators=right, denominators=num_bytes),
     )
 
 
+_METRICS: Final = (
+    "teacher_forced_bits_per_byte",
+    "teacher_forced_byte_accuracy",
+    "teacher_forced_state_accuracy",
+    "teacher_forced_trace_accuracy",
+    "free_running_byte_accuracy",
+    "free_running_state_accuracy",
+    "free_running_trace_accuracy",
+)
+
 CPU_TOY: Final = SimulationTask(
     system="toy",
+    state_bytes=TOY_STATE_BYTES,
     spec=TaskSpec(
         name="cpu-toy",
         version=1,
         corpus="cpu-toy",
         given="the memory with its program, and the first state",
         scored="every later state",
-        metrics=(
-            "teacher_forced_bits_per_byte",
-            "teacher_forced_byte_accuracy",
-            "teacher_forced_state_accuracy",
-            "teacher_forced_trace_accuracy",
-            "free_running_byte_accuracy",
-            "free_running_state_accuracy",
-            "free_running_trace_accuracy",
-        ),
+        metrics=_METRICS,
         shuffled_source=False,
         # One state of 16 bytes for each of the memory's 4-byte instructions, the state not counted.
         written_limit=(4, -64),
     ),
 )
+
+CPU_MACHINES: Final = tuple(
+    SimulationTask(
+        system=isa.name,
+        profile=PROFILE,
+        layout=LAYOUT,
+        state_bytes=state_bytes_of(isa.layout(LAYOUT)),
+        spec=TaskSpec(
+            name=f"cpu-{isa.name}",
+            version=1,
+            corpus=f"cpu-{isa.name}",
+            given="the program, the data window and the first state",
+            scored="the state after every executed instruction",
+            metrics=_METRICS,
+            shuffled_source=False,
+            # With loops the prompt does not tell the length; the sequence's end is the limit.
+            written_limit=(0, MAX_SAMPLE_BYTES),
+        ),
+    )
+    for isa in ISAS.values()
+)
+
+SIMULATIONS: Final = (CPU_TOY, *CPU_MACHINES)

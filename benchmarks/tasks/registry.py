@@ -4,10 +4,10 @@ from typing import Final
 
 from benchmarks.task import Task
 from benchmarks.tasks.conversion import CONVERSIONS
-from benchmarks.tasks.cpu import CPU_TOY
+from benchmarks.tasks.cpu import SIMULATIONS
 from simulators.suggest import unknown_name
 
-TASKS: Final[dict[str, Task]] = {task.spec.name: task for task in (CPU_TOY, *CONVERSIONS)}
+TASKS: Final[dict[str, Task]] = {task.spec.name: task for task in (*SIMULATIONS, *CONVERSIONS)}
 
 
 class UnknownTask(ValueError):  # noqa: N818 - reads as the sentence the user sees

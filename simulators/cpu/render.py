@@ -1,49 +1,64 @@
 """A simulation as a person reads it: the program as assembly, then the trace, changes marked.
 
 Text only, no colours and no output. It reads what a file says and runs nothing, so it also shows
-what a model wrote, right or wrong.
+what a model wrote, right or wrong. How a real machine's run looks, `trace_text` knows; here stands
+the toy CPU's, whose states hold the instruction itself.
 """
 
 from typing import Final
 
-from simulators.cpu.layout import split_file
-from simulators.protocol import StateField, System
+import numpy as np
+
+from simulators.cpu.layout import split_file, split_memory
+from simulators.cpu.machine import Machine
+from simulators.cpu.trace import TracedRun
+from simulators.cpu.trace_text import render_run
+from simulators.protocol import EndReason, StateField, System
 
 _PC: Final = "PC"
 _IR: Final = "IR"
 
 
-def render_trace(system: System, memory: bytes, states: bytes) -> str:
+def render_trace(system: System, memory: bytes, states: bytes, end: EndReason | None = None) -> str:
     """Return the program and its trace as text; a register that changed carries a `*`.
 
-    An instruction's effect stands in the row after its own, because a state is recorded after the
-    fetch and before the effect.
+    `end` says how the run ended, where that is known.
 
     Raises:
         ValueError: `memory` is not a memory block, or `states` are not whole states.
     """
     if len(memory) != system.memory_bytes:
         raise ValueError(f"memory has {len(memory)} bytes, expected {system.memory_bytes}")
-    split_file(memory + states, memory_bytes=len(memory), state_bytes=system.state_bytes)
-    size = system.state_bytes
-    rows = [states[at : at + size] for at in range(0, len(states), size)]
-    return "\n".join([*_render_program(system, memory), "", *_render_states(system, rows)])
+    _, rows = split_file(memory + states, memory_bytes=len(memory), state_bytes=system.state_bytes)
+    if isinstance(system, Machine):
+        program, data = split_memory(memory, system.data_bytes)
+        run = TracedRun(
+            isa=system.isa,
+            layout=system.layout,
+            program=program,
+            data=data,
+            states=np.asarray(rows),
+            end=end,
+        )
+        return render_run(run)
+    listed = [row.tobytes() for row in rows]
+    return "\n".join([*_render_program(system, memory), "", *_render_states(system, listed)])
 
 
 def _render_program(system: System, memory: bytes) -> list[str]:
     """Return a heading and one line per instruction, up to the first of the zeros at the end."""
-    lines = system.disassemble(memory)
-    num_bytes = len(memory) // len(lines)
-    num_used = -(-len(memory.rstrip(b"\0")) // num_bytes)
-    shown = lines[: num_used + 1]
-    text = [f"program: {len(shown)} instructions in {len(memory)} bytes of memory"]
-    for pc, line in enumerate(shown):
-        text.append(f"{pc:5}  {memory[pc * num_bytes : (pc + 1) * num_bytes].hex(' ')}  {line}")
+    lines = system.listing(memory)
+    text = [f"program: {len(lines)} instructions in {len(memory)} bytes of memory"]
+    text += [f"{pc:5}  {line.code.hex(' ')}  {line.text}" for pc, line in enumerate(lines)]
     return text
 
 
 def _render_states(system: System, rows: list[bytes]) -> list[str]:
-    """Return a heading, column names and one line per state."""
+    """Return a heading, column names and one line per state.
+
+    An instruction's effect stands in the row after its own, because a state is recorded after the
+    fetch and before the effect.
+    """
     fetched = [_render_instruction(system, row) if i else "-" for i, row in enumerate(rows)]
     width = max(map(len, [*fetched, _IR]))
     registers = [field for field in system.fields if field.name != _IR]
@@ -68,7 +83,7 @@ def _render_instruction(system: System, state: bytes) -> str:
     for field in system.fields:
         if field.name == _IR:
             code = state[field.offset : field.offset + field.num_bytes]
-            return " ".join(system.disassemble(code))
+            return " ".join(line.text for line in system.listing(code))
     return "-"
 
 

@@ -22,11 +22,19 @@ from simulators.cpu.toy_kernel import (
     draw_programs,
     fill_states,
 )
-from simulators.protocol import ProgramBatch, StateField, TraceBatch
+from simulators.protocol import (
+    EndReason,
+    InstructionLine,
+    ProgramBatch,
+    StateField,
+    TraceBatch,
+)
 
 STATE_BYTES: Final = 16
 LARGEST_MEMORY_BYTES: Final = 1024
 """PC is one byte and counts instructions of four bytes."""
+FIRST_FETCH: Final = "(first fetch)"
+"""What the state after the initial one shows instead of an instruction's effect."""
 
 _FIELDS: Final = (
     StateField(name="PC", offset=0, num_bytes=1),
@@ -77,6 +85,11 @@ class ToyCpu:
         return "1"
 
     @property
+    def data_bytes(self) -> int:
+        """Return 0: there is no data memory."""
+        return 0
+
+    @property
     def state_bytes(self) -> int:
         """Return 16."""
         return STATE_BYTES
@@ -85,6 +98,11 @@ class ToyCpu:
     def fields(self) -> tuple[StateField, ...]:
         """Return PC, ACC, IR, A..J."""
         return _FIELDS
+
+    @property
+    def allowed_ends(self) -> frozenset[EndReason]:
+        """Return HALTED alone."""
+        return frozenset({EndReason.HALTED})
 
     def draw(self, seed: int, counters: NDArray[np.uint64]) -> ProgramBatch:
         """Draw one random program per counter, each ending in HLT, with random registers."""
@@ -98,6 +116,7 @@ class ToyCpu:
             code=code.view(np.uint8),
             offsets=offsets * INSTRUCTION_BYTES,
             initial_states=initial_states.view(np.uint8),
+            data=np.zeros((len(counters), 0), np.uint8),
         )
 
     def run(self, batch: ProgramBatch) -> TraceBatch:
@@ -121,11 +140,11 @@ class ToyCpu:
         fill_states(code, offsets, initial_states, num_slots, rows, states)
         return TraceBatch(states=states.view(np.uint8), offsets=rows, end_reasons=end_reasons)
 
-    def disassemble(self, code: bytes) -> list[str]:
-        """Return one line per instruction, the name first.
+    def listing(self, code: bytes) -> list[InstructionLine]:
+        """Return the instructions, the name first; of the zeros at the end the first is the HLT.
 
         >>> cpu = ToyCpu(memory_bytes=64, max_instructions=16)
-        >>> cpu.disassemble(bytes([11, 7, 0, 0, 0, 0, 0, 0]))
+        >>> [line.text for line in cpu.listing(bytes([11, 7, 0, 0, *bytes(60)]))]
         ['LOADI 7 -> ACC', 'HLT']
 
         Raises:
@@ -135,8 +154,46 @@ class ToyCpu:
             raise ValueError(
                 f"{len(code)} bytes of code are not whole instructions of {INSTRUCTION_BYTES} bytes"
             )
-        starts = range(0, len(code), INSTRUCTION_BYTES)
-        return [disassemble_instruction(code[at : at + INSTRUCTION_BYTES]) for at in starts]
+        num_used = -(-len(code.rstrip(b"\0")) // INSTRUCTION_BYTES)
+        end = min(len(code), (num_used + 1) * INSTRUCTION_BYTES)
+        lines: list[InstructionLine] = []
+        for at in range(0, end, INSTRUCTION_BYTES):
+            one = code[at : at + INSTRUCTION_BYTES]
+            lines.append(InstructionLine(offset=at, code=one, text=disassemble_instruction(one)))
+        return lines
+
+    def fetch(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the states with PC moved on and the instruction at PC in IR."""
+        slots = np.frombuffer(memory, np.uint8).reshape(-1, INSTRUCTION_BYTES)
+        last = len(slots) - 1
+        pcs = np.minimum(states[:, 0], last)
+        fetched = states.copy()
+        fetched[:, 2 : 2 + INSTRUCTION_BYTES] = slots[pcs]
+        fetched[:, 0] = np.minimum(pcs.astype(np.int64) + 1, last)
+        return fetched
+
+    def effects(
+        self,
+        memory: bytes,  # noqa: ARG002 - the instruction register holds what counts
+        states: NDArray[np.uint8],
+    ) -> list[str]:
+        """Name the instruction in IR, `ADD` for example.
+
+        `(first fetch)` where PC and IR are both zero: nothing has been fetched there yet.
+        """
+        names: dict[bytes, str] = {bytes(1 + INSTRUCTION_BYTES): FIRST_FETCH}
+        effects: list[str] = []
+        for state in states[:, :6].tolist():
+            pc, _, *instruction = state
+            key = bytes([pc, *instruction])
+            if key not in names:
+                names[key] = disassemble_instruction(bytes(instruction)).split()[0]
+            effects.append(names[key])
+        return effects
+
+    def ended(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Say where the instruction in IR, once fetched, is HLT."""
+        return np.array([name == "HLT" for name in self.effects(memory, states)], np.bool_)
 
     def _check(self, batch: ProgramBatch) -> None:
         """Refuse what the compiled loops would read out of bounds."""
@@ -156,6 +213,11 @@ class ToyCpu:
             raise ValueError(
                 f"initial_states has shape {batch.initial_states.shape}, "
                 f"expected {(len(batch), STATE_BYTES)}"
+            )
+        if batch.data.shape != (len(batch), 0):
+            raise ValueError(
+                f"data has shape {batch.data.shape}, expected {(len(batch), 0)}: the toy CPU has "
+                "no data window"
             )
         far = np.flatnonzero(batch.initial_states[:, 0] >= self.memory_bytes // INSTRUCTION_BYTES)
         if len(far):

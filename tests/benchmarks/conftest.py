@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.task import SampleSet
+from benchmarks.tasks.conversion import ConversionTask
+from benchmarks.tasks.cpu import SimulationTask
+from benchmarks.tasks.registry import TASKS
 from pipelines.sample import Segment
+from simulators.cpu.layout import lay_out
 from simulators.cpu.toy import ToyCpu
 from simulators.music.converter import convert
+from simulators.registry import make_system
 
 MEMORY_BYTES = 64
 
@@ -25,11 +30,39 @@ def make_cpu_samples(first: int, count: int) -> SampleSet:
     return SampleSet(
         corpus="cpu-toy",
         config_sha256="c" * 64,
+        options={"system": "toy", "memory_bytes": MEMORY_BYTES, "max_instructions": 16},
         prompt_bytes=MEMORY_BYTES + 16,
         shard_sha256=(f"{first:064x}",),
         keys=tuple(f"cpu-toy-test-{first + i:08d}" for i in range(count)),
         groups=tuple(f"group-{(first + i) // 2}" for i in range(count)),
         files=tuple(files),
+    )
+
+
+def make_machine_samples(task: SimulationTask, first: int, count: int) -> SampleSet:
+    """Draws of a task's own machine, profile and layout."""
+    memory_bytes = 320
+    machine = make_system(
+        task.system,
+        memory_bytes=memory_bytes,
+        max_instructions=12,
+        profile=task.profile,
+        layout=task.layout,
+    )
+    programs = machine.draw(0, np.arange(first, first + count, dtype=np.uint64))
+    files = lay_out(programs, machine.run(programs), memory_bytes=memory_bytes)
+    data = [
+        files.data[files.offsets[i] : files.offsets[i + 1]].tobytes() for i in range(len(files))
+    ]
+    return SampleSet(
+        corpus=task.spec.corpus,
+        config_sha256="c" * 64,
+        options={"system": task.system, "profile": task.profile, "layout": task.layout},
+        prompt_bytes=memory_bytes + task.state_bytes,
+        shard_sha256=(f"{first:064x}",),
+        keys=tuple(f"{task.spec.corpus}-test-{first + i:08d}" for i in range(count)),
+        groups=tuple(f"group-{(first + i) // 2}" for i in range(count)),
+        files=tuple((Segment(extension="bin", data=file),) for file in data),
     )
 
 
@@ -51,12 +84,28 @@ def make_tune_samples(first: int, count: int) -> SampleSet:
     return SampleSet(
         corpus="abc-midi",
         config_sha256="c" * 64,
+        options={"tunes": "made-up"},
         prompt_bytes=0,
         shard_sha256=(f"{first:064x}",),
         keys=tuple(f"abc-midi-test-{first + i:08d}" for i in range(count)),
         groups=tuple(f"cluster-{(first + i) // 2}" for i in range(count)),
         files=tuple(files),
     )
+
+
+@pytest.fixture(scope="session")
+def samples_of(cpu_samples: SampleSet, tune_samples: SampleSet) -> dict[str, SampleSet]:
+    """A small test set for every task by name."""
+    sets: dict[str, SampleSet] = {}
+    for name, task in TASKS.items():
+        if isinstance(task, ConversionTask):
+            sets[name] = tune_samples
+        elif name == "cpu-toy":
+            sets[name] = cpu_samples
+        else:
+            assert isinstance(task, SimulationTask)
+            sets[name] = make_machine_samples(task, 0, 12)
+    return sets
 
 
 @pytest.fixture(scope="session")

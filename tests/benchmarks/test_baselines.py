@@ -15,6 +15,13 @@ from benchmarks.baselines.ngram_kernel import distribution
 from benchmarks.baselines.rules import CopyState, FetchRule
 from benchmarks.predict import predict
 from benchmarks.task import Item, SampleSet, prepare
+from benchmarks.tasks.cpu import (
+    CPU_MACHINES,
+    CPU_TOY,
+    SimulationTask,
+    effects_of,
+    states_before,
+)
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import ByteModel, Continuation, Prompt
 from pipelines.sample import Segment
@@ -81,7 +88,7 @@ def test_the_rule_is_right_about_everything_but_effects(cpu_items: list[Item]) -
     right = total = 0
     for item in cpu_items:
         request = item.continuation
-        predicted = FetchRule().score([request])[0].predicted
+        predicted = FetchRule(CPU_TOY).score([request])[0].predicted
         assert predicted is not None
         table = predicted.reshape(-1, 16)
         true = np.frombuffer(request.target, np.uint8).reshape(-1, 16)
@@ -95,10 +102,14 @@ def test_the_rule_is_right_about_everything_but_effects(cpu_items: list[Item]) -
 def test_the_rule_alone_writes_the_right_length_and_copy_does_not(cpu_items: list[Item]) -> None:
     prompts = [item.continuation.prompt for item in cpu_items]
     limits = [item.max_bytes for item in cpu_items]
-    for item, written in zip(cpu_items, FetchRule().generate(prompts, limits) or [], strict=True):
+    for item, written in zip(
+        cpu_items, FetchRule(CPU_TOY).generate(prompts, limits) or [], strict=True
+    ):
         assert len(written) == len(item.continuation.target)
         assert written[:16] == item.continuation.target[:16]
-    for item, written in zip(cpu_items, CopyState().generate(prompts, limits) or [], strict=True):
+    for item, written in zip(
+        cpu_items, CopyState(CPU_TOY).generate(prompts, limits) or [], strict=True
+    ):
         assert written == item.continuation.prompt.given[-16:] * (item.max_bytes // 16)
 
 
@@ -206,3 +217,29 @@ def test_midi2abc_writes_canonical_tunes(tune_samples: SampleSet) -> None:
         text = tune.decode()
         assert text.startswith("X:1\n")
         assert canonicalise(text) == text
+
+
+@pytest.mark.parametrize("task", CPU_MACHINES, ids=lambda task: task.spec.name)
+def test_the_rule_knows_where_the_next_instruction_stands_on_every_machine(
+    task: SimulationTask, samples_of: dict[str, SampleSet]
+) -> None:
+    machine = task.machine(prepare(task, samples_of[task.spec.name])[0].continuation.prompt)
+    counter = machine.fields[0]
+    right = total = 0
+    for item in prepare(task, samples_of[task.spec.name]):
+        request = item.continuation
+        predicted = FetchRule(task).score([request])[0].predicted
+        assert predicted is not None
+        before = states_before(request, task.state_bytes)
+        table = predicted.reshape(before.shape).astype(np.uint8)
+        true = np.frombuffer(request.target, np.uint8).reshape(before.shape)
+        # All but the program counter is copied; the counter is wrong only where a branch is taken.
+        assert np.array_equal(table[:, counter.num_bytes :], before[:, counter.num_bytes :])
+        straight = (table == true)[:, : counter.num_bytes].all(axis=1)
+        effects = effects_of(machine, request)
+        jumps = {"branch", "loop", "call", "stack"}
+        assert {e for e, ok in zip(effects, straight, strict=True) if not ok} <= jumps
+        right += int(straight.sum())
+        total += len(straight)
+        assert machine.ended(request.prompt.given[: machine.memory_bytes], true[-1:])[0]
+    assert 0.7 < right / total < 1

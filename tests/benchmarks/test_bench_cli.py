@@ -15,6 +15,7 @@ from bgpt.model import Bgpt
 from pipelines.build import build_corpus
 from pipelines.corpora import find_corpus, load_corpora, make_source
 from pipelines.engine import LocalEngine
+from simulators.cpu.isa.catalogue import ISAS
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,8 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 def test_tasks_as_json_say_all_a_program_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tasks", "--json") == 0
     tasks = json.loads(capsys.readouterr().out)
-    assert set(tasks) == {"cpu-toy", "abc-to-midi", "midi-to-abc"}
+    machines = {f"cpu-{name}" for name in ISAS}
+    assert set(tasks) == {"cpu-toy", "abc-to-midi", "midi-to-abc", *machines}
     assert tasks["cpu-toy"]["version"] == 1
     assert "rule" in tasks["cpu-toy"]["baselines"]
 

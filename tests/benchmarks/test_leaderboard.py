@@ -204,10 +204,10 @@ def test_hostile_text_stays_text(tmp_path: Path, reports: Path) -> None:
         submission__name=HOSTILE,
         submission__description=HOSTILE,
         environment={HOSTILE: {HOSTILE: HOSTILE}},
-        by_instruction=[
-            {"name": HOSTILE, "n": 1, "teacher_forced_state_accuracy": 0.5,
-             "teacher_forced_byte_accuracy": 0.5}
-        ],
+        breakdowns={
+            "instruction": [{"name": HOSTILE, "n": 1, "teacher_forced_accuracy": 0.5}],
+            HOSTILE: [],
+        },
     )  # fmt: skip
     change(path, task__version=HOSTILE)
     for other in (reports / "cpu-toy").glob("*.json"):
@@ -257,7 +257,7 @@ def test_markup_goes_in_once_and_plain_text_is_escaped() -> None:
 
 # what is changed in one report -> what the message must say
 BAD_REPORTS: list[tuple[dict[str, Any], str]] = [
-    ({"schema_version": 2}, r"schema_version is 2, this leaderboard reads 1"),
+    ({"schema_version": 1}, r"schema_version is 1, this leaderboard reads 2"),
     ({"submission__kind": "winner"}, r"'winner' is not one of model, baseline, reported"),
     ({"submission__name": 7}, r"name: expected a string, found 7"),
     ({"submission__parameters": -1}, r"parameters: expected a whole number >= 0, found -1"),
@@ -325,7 +325,8 @@ def test_an_empty_board_still_makes_a_page(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     build(tmp_path / "reports", tmp_path / "no-runs", tmp_path / "out")
     text = Elements((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
-    assert text.count("No entry has been scored yet.") == 3
+    # The tasks that have published figures, and no other.
+    assert text.count("No entry has been scored yet.") == 2
     assert "has been evaluated yet" in (tmp_path / "out" / "learning-curve.svg").read_text()
 
 
@@ -338,6 +339,29 @@ def test_tasks_and_metrics_without_words_are_shown_under_their_names(
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert 'id="task-cpu-riscv"' in page
     assert "new score" in page
+
+
+def test_machines_stand_side_by_side_where_there_are_two(reports: Path, tmp_path: Path) -> None:
+    build(reports, None, tmp_path / "one")
+    assert 'id="machines"' not in (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
+    for name in ("rule", "fixture-compact"):
+        report = json.loads((reports / "cpu-toy" / f"{name}.json").read_text(encoding="utf-8"))
+        report["task"]["name"] = "cpu-rv32"
+        report["metrics"]["teacher_forced_state_accuracy"]["value"] = 0.125
+        (reports / f"machine-{name}.json").write_text(json.dumps(report))
+    build(reports, None, tmp_path / "two")
+    page = (tmp_path / "two" / "index.html").read_text(encoding="utf-8")
+    table = page.split('<table class="machines">')[1].split("</table>")[0]
+    assert table.index("toy") < table.index("rv32")
+    assert table.count("12.50") == 2
+    assert "n/a" in table  # entries of the toy that the other machine has not
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results -->\n<!-- /results -->\n")
+    build(reports, None, tmp_path / "three", readme=readme)
+    text = readme.read_text(encoding="utf-8")
+    assert "### cpu-rv32" not in text
+    assert "| entry | toy | rv32 |" in text
+    assert re.search(r"\| rule \| \d+\.\d+ ± 0\.\d+ % \| 12\.50 ± ", text)
 
 
 def test_a_resumed_run_counts_every_step_once_and_a_line_in_the_making_not_at_all(

@@ -50,9 +50,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate((HOSTILE, LONG)):
         report["submission"].update(name=name, description=name + LONG)
         report["environment"] = {LONG: name}
-        report["by_instruction"] = [
-            {"name": name, "n": 9, "teacher_forced_state_accuracy": 0.5}
-        ]  # fmt: skip
+        report["breakdowns"] = {
+            kind: [{"name": name, "n": 9, "teacher_forced_accuracy": 0.5}]
+            for kind in ("instruction", "register", "distance")
+        }
         report["submission"]["kind"] = "model"
         (folder / "reports" / f"hostile-{number}.json").write_text(json.dumps(report))
     build(

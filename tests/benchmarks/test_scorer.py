@@ -63,9 +63,9 @@ def perfect(item: Item) -> Answer:
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_perfect_submission_gets_full_marks_in_every_metric(
-    name: str, cpu_samples: SampleSet, tune_samples: SampleSet
+    name: str, samples_of: dict[str, SampleSet]
 ) -> None:
-    samples = cpu_samples if name == "cpu-toy" else tune_samples
+    samples = samples_of[name]
     report = score(TASKS[name], samples, predictions_of(name, samples, perfect), CONFIG)
     assert set(report.metrics) == set(TASKS[name].spec.metrics) <= UNITS.keys()
     for metric, found in report.metrics.items():
@@ -74,7 +74,7 @@ def test_a_perfect_submission_gets_full_marks_in_every_metric(
         assert found.value == pytest.approx(expected), metric
         assert found.stderr == pytest.approx(0, abs=1e-9)
         assert found.n == len(samples)
-    assert (report.by_instruction is not None) == (name == "cpu-toy")
+    assert bool(report.breakdowns) == name.startswith("cpu-")
     assert json.loads(report_json(report))["metrics"]
 
 
@@ -84,7 +84,7 @@ def test_what_is_not_answered_is_na_not_zero(cpu_samples: SampleSet) -> None:
     assert report.metrics["teacher_forced_byte_accuracy"].value is None
     assert report.metrics["free_running_trace_accuracy"].value is None
     assert report.metrics["teacher_forced_bits_per_byte"].value is not None
-    assert report.by_instruction is None
+    assert report.breakdowns == {}
 
 
 def test_the_order_of_rows_moves_nothing(cpu_samples: SampleSet) -> None:

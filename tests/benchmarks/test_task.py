@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.metrics import Answer
 from benchmarks.task import MAX_PATCHES, SampleSet, Task, TaskError, other_group, prepare
 from benchmarks.tasks.conversion import note_f1, valid_files
-from benchmarks.tasks.cpu import FIRST_FETCH, effects
+from benchmarks.tasks.cpu import effects_of
 from benchmarks.tasks.registry import TASKS, UnknownTask, find_task
 from pipelines.sample import Segment
 from simulators.cpu.toy import ToyCpu
@@ -23,6 +23,7 @@ def sample_set(
     return SampleSet(
         corpus="made-up",
         config_sha256="c" * 64,
+        options={},
         prompt_bytes=prompt_bytes,
         shard_sha256=("0" * 64,),
         keys=tuple(f"key-{i}" for i in range(len(files))),
@@ -42,10 +43,10 @@ def test_an_unknown_task_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_prompt_and_target_are_the_sample_and_nothing_else(
-    name: str, cpu_samples: SampleSet, tune_samples: SampleSet
+    name: str, samples_of: dict[str, SampleSet]
 ) -> None:
     task: Task = TASKS[name]
-    samples = cpu_samples if task.spec.corpus == "cpu-toy" else tune_samples
+    samples = samples_of[name]
     items = prepare(task, samples)
     assert len(items) == len(samples) > 0
     for item, files in zip(items, samples.files, strict=True):
@@ -69,8 +70,12 @@ def test_a_corpus_of_another_form_is_refused(
 ) -> None:
     with pytest.raises(TaskError, match="abc-to-midi needs pairs of abc and mid, found bin"):
         prepare(TASKS["abc-to-midi"], cpu_samples)
-    with pytest.raises(TaskError, match="meant for corpus cpu-toy"):
+    with pytest.raises(TaskError, match="found no simulations; meant for corpus cpu-toy"):
         prepare(TASKS["cpu-toy"], tune_samples)
+    with pytest.raises(
+        TaskError, match=r"\(system rv32, profile call, layout narrow\).*system toy"
+    ):
+        prepare(TASKS["cpu-rv32"], cpu_samples)
 
 
 def test_a_target_that_may_not_be_written_is_an_error_not_a_wrong_score() -> None:
@@ -111,9 +116,9 @@ def test_a_state_belongs_to_the_instruction_whose_effect_it_shows(cpu_samples: S
     checked = 0
     for item in prepare(TASKS["cpu-toy"], cpu_samples):
         given_bytes, target = item.continuation.prompt.given, item.continuation.target
-        program = machine.disassemble(given_bytes[:64])[: len(target) // 16]
-        names = effects(machine, target, {})
-        assert names == [FIRST_FETCH, *(line.split()[0] for line in program[:-1])]
+        program = machine.listing(given_bytes[:64])[: len(target) // 16]
+        names = effects_of(machine, item.continuation)
+        assert names == ["(first fetch)", *(line.text.split()[0] for line in program[:-1])]
         checked += len(names)
     assert checked > 100
 
@@ -127,19 +132,27 @@ def test_the_breakdown_finds_the_instruction_that_is_predicted_wrong(
     answers: list[Answer] = []
     for item in items:
         predicted = np.frombuffer(item.continuation.target, np.uint8).astype(np.uint16)
-        for state, name in enumerate(effects(machine, item.continuation.target, {})):
+        for state, name in enumerate(effects_of(machine, item.continuation)):
             if name == "ADD":
                 predicted[state * 16 + 1] ^= 1
         answers.append(Answer(teacher_forced_predicted=predicted))
-    rows = task.breakdown(items, answers)
-    assert rows is not None
+    num_states = sum(len(item.continuation.target) // 16 for item in items)
+    found = task.breakdowns(items, answers)
+    rows = found["instruction"]
     by_name = {row.name: row for row in rows}
-    assert by_name["ADD"].state_accuracy.value == 0.0
+    assert by_name["ADD"].accuracy.value == 0.0
     assert by_name["ADD"].byte_accuracy.value == 15 / 16
-    assert {row.state_accuracy.value for row in rows if row.name != "ADD"} == {1.0}
-    assert sum(row.events for row in rows) == sum(
-        len(item.continuation.target) // 16 for item in items
-    )
+    assert {row.accuracy.value for row in rows if row.name != "ADD"} == {1.0}
+    assert sum(row.units for row in rows) == num_states
+    registers = {row.name: row for row in found["register"]}
+    assert [*registers] == [field.name for field in machine.fields]
+    assert {row.units for row in registers.values()} == {num_states}
+    right = 1 - by_name["ADD"].units / num_states
+    assert registers["ACC"].accuracy.value == pytest.approx(right)
+    assert {row.accuracy.value for name, row in registers.items() if name != "ACC"} == {1.0}
+    assert [row.name for row in found["distance"]][:4] == ["1", "2", "3-4", "5-8"]
+    assert sum(row.units for row in found["distance"]) == num_states
+    assert found["distance"][0].accuracy.value == 1.0  # a first fetch shows no effect
 
 
 def notes_file(notes: list[tuple[int, int]], ticks_per_quarter: int) -> bytes:

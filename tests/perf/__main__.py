@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "numba", "torch", "webdataset", "transformers", "pyarrow")
+PACKAGES = ("numpy", "numba", "torch", "webdataset", "transformers", "pyarrow", "unicorn")
 
 
 def machine() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Building corpora: the toy CPU up to laid-out bytes, and real tunes to finished shards.
 
-Baselines in the same run: the toy machine in plain Python (the tests' reference), and abc2midi with
-one process a tune.
+Baselines in the same run: the toy machine and the authors' generator in plain Python (the tests'
+references), and abc2midi with one process a tune.
 """
 
 import importlib.util
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -18,7 +19,9 @@ import numpy as np
 
 from pipelines.build import build_corpus
 from pipelines.engine import LocalEngine
+from pipelines.plan import Side
 from pipelines.sources.music import MusicOptions, MusicSource
+from pipelines.sources.paper import PaperSource
 from simulators.cpu.layout import lay_out
 from simulators.cpu.toy import ToyCpu
 from simulators.music.converter import convert
@@ -27,6 +30,7 @@ from simulators.music.golden import golden_tunes
 REPETITIONS = 5
 BATCH = 250
 NUM_BATCHES = 40
+PAPER_DRAWS: dict[Side, int] = {"train": 30_000, "test": 300}
 NUM_TUNES = {"train": 10_900, "test": 1_100}
 SETTINGS = {"64 bytes, 16 instructions": (64, 16), "1024 bytes, 255 instructions": (1024, 255)}
 
@@ -34,12 +38,12 @@ SETTINGS = {"64 bytes, 16 instructions": (64, 16), "1024 bytes, 255 instructions
 def bench() -> list[dict[str, Any]]:
     """Measure and return the rows."""
     rows = [_toy(name, *sizes) for name, sizes in SETTINGS.items()]
-    return [*rows, _music()]
+    return [*rows, _paper(), _music()]
 
 
 def _toy(name: str, memory_bytes: int, max_instructions: int) -> dict[str, Any]:
     system = ToyCpu(memory_bytes=memory_bytes, max_instructions=max_instructions)
-    reference = _reference()
+    reference = _reference("toy_reference")
 
     def ours() -> int:
         for first in range(0, BATCH * NUM_BATCHES, BATCH):
@@ -58,6 +62,37 @@ def _toy(name: str, memory_bytes: int, max_instructions: int) -> dict[str, Any]:
     pairs = [(_rate(ours), _rate(plain)) for _ in range(REPETITIONS)]
     return _row(
         f"toy CPU, draw + run + layout, {name}", "samples/CPU-s", "plain Python, no layout", pairs
+    )
+
+
+def _paper() -> dict[str, Any]:
+    source = PaperSource(corpus="cpu-toy", seed=0)
+    generator, machine = _reference("paper_reference"), _reference("toy_reference")
+
+    def ours() -> int:
+        plan = source.plan(PAPER_DRAWS)
+        assert plan.numbers is not None
+        count = 0
+        for side, number in plan.numbers.items():
+            for first in range(0, number, 1000):
+                shard = source.shard(plan, side, first, min(1000, number - first))
+                count += len(shard.samples)
+        return count
+
+    def plain() -> int:
+        stream = random.Random(0)
+        for _ in range(20):
+            _, program, state = generator.draw(stream)
+            machine.run(program, state, 1024)
+        return 20
+
+    ours()  # compiles
+    pairs = [(_rate(ours), _rate(plain)) for _ in range(REPETITIONS)]
+    return _row(
+        "toy CPU, the authors' stream: plan (distinctness) and shards as samples",
+        "samples/CPU-s",
+        "plain Python over its random, no files",
+        pairs,
     )
 
 
@@ -108,10 +143,10 @@ def _row(name: str, unit: str, baseline: str, pairs: list[tuple[float, float]]) 
     }
 
 
-def _reference() -> ModuleType:
-    """Load the tests' plain-Python machine; tests are no package."""
-    path = Path(__file__).parent.parent / "simulators" / "toy_reference.py"
-    spec = importlib.util.spec_from_file_location("toy_reference", path)
+def _reference(name: str) -> ModuleType:
+    """Load one of the tests' plain-Python references; tests are no package."""
+    path = Path(__file__).parent.parent / "simulators" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from pipelines.corpora import (
 )
 from pipelines.sources.cpu import CpuSource
 from pipelines.sources.music import MusicSource
+from pipelines.sources.programs import ProgramsSource
+from simulators.cpu.isa.catalogue import ISAS
 
 CPU = "{source: cpu, seed: 0, train_samples: 10, test_samples: 1, cpu: "
 TOY = "{system: toy, memory_bytes: 64, max_instructions: 16}"
@@ -88,7 +91,17 @@ def test_a_corpus_of_a_file_is_read_with_its_options(tmp_path: Path) -> None:
 def test_the_packaged_corpora_are_the_documented_ones() -> None:
     corpora = load_corpora(None)
     assert corpora == packaged_corpora()
-    assert sorted(corpora) == ["abc-midi", "cpu-toy", "cpu-toy-paper"]
+    assert sorted(corpora) == [
+        "abc-midi",
+        "cpu-aarch64",
+        "cpu-rv32",
+        "cpu-rv64",
+        "cpu-thumb",
+        "cpu-toy",
+        "cpu-toy-paper",
+        "cpu-x86_16",
+        "cpu-x86_64",
+    ]
     assert isinstance(make_source("abc-midi", corpora["abc-midi"]), MusicSource)
 
 
@@ -114,3 +127,55 @@ def test_tunes_for_a_corpus_without_tunes_are_refused() -> None:
 def test_a_number_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="train_samples -5 must not be negative"):
         change_corpus(packaged_corpora()["cpu-toy"], train_samples=-5)
+
+
+def test_every_instruction_set_has_a_packaged_corpus_that_says_all_of_its_options() -> None:
+    corpora = packaged_corpora()
+    for name in ISAS:
+        options = corpora[f"cpu-{name}"].cpu
+        assert options is not None
+        assert options.system == name
+        assert set(options.settings()) == {
+            "system",
+            "memory_bytes",
+            "max_instructions",
+            "profile",
+            "layout",
+        }
+
+
+def test_options_of_a_machine_go_over_the_configured_ones() -> None:
+    config = packaged_corpora()["cpu-rv32"]
+    given = {"profile": "memory", "weights": {"load": 3}, "layout": None}
+    changed = change_corpus(config, cpu=given)
+    assert changed.cpu is not None
+    assert config.cpu is not None
+    assert changed.cpu.settings() == {
+        **config.cpu.settings(),
+        "profile": "memory",
+        "weights": {"load": 3},
+    }
+    assert changed.needed == config.needed
+
+
+def test_programs_make_another_source(tmp_path: Path) -> None:
+    config = change_corpus(packaged_corpora()["cpu-rv64"], programs=str(tmp_path))
+    assert isinstance(make_source("cpu-rv64", config), ProgramsSource)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cpu": {"profile": "loop"}}, "--profile goes with source 'cpu', not 'music'"),
+        ({"cpu": {"memory_bytes": 64}}, "--memory-bytes goes with source 'cpu', not 'music'"),
+        ({"programs": "x"}, "--programs goes with source 'cpu', not 'music'"),
+    ],
+)
+def test_options_of_machines_for_tunes_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        change_corpus(packaged_corpora()["abc-midi"], **changes)
+
+
+def test_a_profile_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="unknown profile 'lop': did you mean 'loop'"):
+        change_corpus(packaged_corpora()["cpu-rv32"], cpu={"profile": "lop"})

@@ -105,8 +105,14 @@ def test_list_shows_every_corpus(
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == [
         "abc-midi",
+        "cpu-aarch64",
+        "cpu-rv32",
+        "cpu-rv64",
+        "cpu-thumb",
         "cpu-toy",
         "cpu-toy-paper",
+        "cpu-x86_16",
+        "cpu-x86_64",
     ]
     _, out, _ = run(capsys, monkeypatch, "list", "--json")
     assert json.loads(out)["cpu-toy"]["cpu"]["memory_bytes"] == 64
@@ -217,6 +223,26 @@ MISTAKES = [
     (["build", "cpu-toy", "--out", "{out}", "--tunes", "x"], "error: --tunes goes with source"),
     (["build", "cpu-toy", "--out", "{out}", "--params", "none.yaml"], "error: none.yaml: no such"),
     (["build", "abc-midi", "--out", "{out}", "--tunes", "{out}"], "error: "),
+    (
+        ["build", "cpu-rv32", "--out", "{out}", "--profile", "lop"],
+        "error: unknown profile 'lop': d",
+    ),
+    (
+        ["build", "cpu-rv32", "--out", "{out}", "--layout", "ful"],
+        "error: unknown layout 'ful': did",
+    ),
+    (["build", "cpu-rv32", "--out", "{out}", "--weights", "laod=1"], "error: unknown class 'laod'"),
+    (["build", "cpu-rv32", "--out", "{out}", "--weights", "load"], "error: weights: 'load' is not"),
+    (["build", "cpu-rv32", "--out", "{out}", "--memory-bytes", "64"], "error: memory_bytes = 64"),
+    (
+        ["build", "cpu-rv32", "--out", "{out}", "--programs", "{out}"],
+        "error: {out}: no such folder",
+    ),
+    (["build", "cpu-toy", "--out", "{out}", "--programs", "{out}"], "error: --programs goes with"),
+    (
+        ["build", "cpu-toy", "--out", "{out}", "--profile", "loop"],
+        "error: profile = 'loop': the to",
+    ),
     (["build", "abc-midi", "--out", "{built}"], "error: "),
     (["verify", "{out}"], "error: {out}/manifest.json: no such folder; make it with: bgpt-data"),
     (["inspect", "{out}"], "error: {out}/manifest.json: no such folder"),
@@ -262,7 +288,7 @@ def test_more_samples_than_tunes_names_the_maximum(
 def test_every_command_shows_an_example(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("list", "build", "verify", "inspect"):
+    for name in ("list", "build", "verify", "inspect", "trace"):
         code, out, _ = run(capsys, monkeypatch, name, "--help")
         assert code == 0
         assert f"Example: bgpt-data {name}" in out

@@ -32,6 +32,8 @@ def test_whatever_decides_bytes_changes_the_configuration_hash(change: dict[str,
         {"dropped": {"bad": 3}},
         {"provenance": {"licence": "MIT"}},
         {"payload": [1, 2, 3]},
+        {"numbers": {"train": 1, "test": 2}},
+        {"split": "given", "overlap": {"both": 1}},
         {"settings": {"options": {"a": [1, 2]}, "seed": 1}},
     ],
 )

@@ -90,7 +90,7 @@ def test_the_same_version_draws_and_runs_to_the_same_bytes() -> None:
 def test_the_docs_example_is_what_is_drawn() -> None:
     docs = cpu_docs()
     drawn = SMALL.draw(0, np.array([17], np.uint64))
-    lines = SMALL.disassemble(drawn.code.tobytes())
+    lines = [line.text for line in SMALL.listing(drawn.code.tobytes())]
     assert lines == ["INC F", "CLR D", "HLT"]
     digest = hashlib.blake2b(b"toy/1/0", digest_size=8).digest()
     key = int.from_bytes(digest, "little")
@@ -310,7 +310,7 @@ def test_assembly_names_inputs_and_target(code: str, line: str) -> None:
 
 def test_code_in_parts_of_instructions_is_refused() -> None:
     with pytest.raises(ValueError, match="5 bytes of code are not whole instructions of 4 bytes"):
-        SMALL.disassemble(bytes(5))
+        SMALL.listing(bytes(5))
 
 
 def test_the_docs_show_the_table_and_the_golden_file() -> None:

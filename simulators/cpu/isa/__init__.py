@@ -1,0 +1,1 @@
+"""Instruction sets as tables, one file each; `catalogue` lists them."""

@@ -1,0 +1,202 @@
+"""Machines' programs and runs as text: what is shown, marked and said of the end."""
+
+import re
+
+import numpy as np
+import pytest
+
+from simulators.cpu.isa.catalogue import ISAS, find_isa
+from simulators.cpu.isa.table import LayoutName
+from simulators.cpu.memory_access import MemoryAccess
+from simulators.cpu.render import render_trace
+from simulators.cpu.trace import TracedRun, end_text, flag_letters, instruction_at, trace_rows
+from simulators.cpu.trace_text import WIDTH, render_data, render_program, render_run, render_states
+from simulators.protocol import EndReason
+from simulators.registry import make_system
+
+RV32 = find_isa("rv32")
+# addi a0, a0, 5; sw a0, 0x408(zero); addi a1, zero, 5; ebreak
+PROGRAM = bytes.fromhex("13055500 2324a040 93055000 73001000")
+BASE = RV32.code_address
+
+
+def states_of(layout: LayoutName, *rows: dict[str, int]) -> np.ndarray:
+    """Return states out of registers by name; those that are not given are 0."""
+    parts = RV32.layout(layout)
+    size = -(-sum(part.num_bytes for part in parts) // 16) * 16
+    packed = [
+        b"".join(row.get(p.register, 0).to_bytes(p.num_bytes, "little") for p in parts)
+        for row in rows
+    ]
+    return np.frombuffer(b"".join(row.ljust(size, b"\0") for row in packed), np.uint8).reshape(
+        len(rows), size
+    )
+
+
+def run_of(
+    layout: LayoutName = "narrow",
+    end: EndReason | None = EndReason.HALTED,
+    accesses: tuple[MemoryAccess, ...] = (),
+) -> TracedRun:
+    return TracedRun(
+        isa=RV32,
+        layout=layout,
+        program=PROGRAM + bytes(16),
+        data=bytes(range(24)),
+        states=states_of(
+            layout,
+            {RV32.program_counter: BASE, "A0": 1},
+            {RV32.program_counter: BASE + 4, "A0": 6},
+            {RV32.program_counter: BASE + 8, "A0": 6},
+            {RV32.program_counter: BASE + 12, "A0": 6, "A1": 5},
+        ),
+        end=end,
+        accesses=accesses,
+    )
+
+
+def test_a_row_names_the_instruction_that_led_to_it_and_what_it_changed() -> None:
+    rows = trace_rows(run_of())
+    assert [row.instruction and row.instruction.offset for row in rows] == [None, 0, 4, 8]
+    assert [sorted(row.changed - {RV32.program_counter}) for row in rows] == [
+        [],
+        ["A0"],
+        [],
+        ["A1"],
+    ]
+    assert rows[3].values["A0"] == 6
+    assert rows[3].values["A1"] == 5
+
+
+def test_changed_registers_carry_a_star_and_the_others_do_not() -> None:
+    _, heading, *lines = render_states(run_of()).splitlines()
+    assert heading.split()[:4] == ["step", "address", "bytes", "instruction"]
+    assert [re.findall(r"(\w+)\*", line) for line in lines] == [
+        [],
+        ["00000006"],
+        [],
+        ["00000005"],
+    ]
+    assert "(start)" in lines[0]
+    assert lines[1].split()[:6] == ["1", f"{BASE:x}", "13", "05", "55", "00"]
+
+
+def test_a_mark_of_the_callers_takes_the_place_of_the_star() -> None:
+    text = render_states(run_of(), lambda value: f"<{value}")
+    assert "<00000006" in text
+    assert "*" not in text
+
+
+def test_wide_states_are_shown_whole_at_both_ends_and_by_their_changes_between() -> None:
+    text = render_states(run_of("full"))
+    first, _, rest = text.partition("\n\n")
+    steps, _, last = rest.partition("\n\n")
+    assert first.count("00000001") == 1
+    assert next(line.split()[-1] for line in steps.splitlines()[2:]) == "a0=00000006*"
+    assert "registers at the end" in last
+    assert last.count("*") == 2
+
+
+@pytest.mark.parametrize("layout", ["narrow", "full"])
+@pytest.mark.parametrize("name", ISAS)
+def test_no_line_of_a_drawn_program_is_wider_than_the_page(name: str, layout: str) -> None:
+    system = make_system(
+        name, memory_bytes=512, max_instructions=24, profile="fault", layout=layout
+    )
+    for counter in range(5):
+        drawn = system.draw(0, np.array([counter], np.uint64))
+        traces = system.run(drawn)
+        memory = drawn.code.tobytes().ljust(512 - system.data_bytes, b"\0")
+        memory += drawn.data.tobytes()
+        end = EndReason(int(traces.end_reasons[0]))
+        text = render_trace(system, memory, traces.states.tobytes(), end)
+        assert max(map(len, text.splitlines())) <= WIDTH
+        assert text.count("\n    0 ") >= 1
+
+
+def test_a_listing_has_offsets_addresses_and_bytes_and_ends_with_the_stop() -> None:
+    heading, _, first, *_, last = render_program(run_of()).splitlines()
+    assert heading == "program: 4 instructions, 16 of 32 bytes"
+    assert first.split()[:3] == ["0", f"{BASE:x}", "13"]
+    assert last.split()[:2] == ["c", f"{BASE + 12:x}"]
+    assert last.endswith("ebreak")
+
+
+def test_the_data_window_is_dumped_in_rows_of_sixteen() -> None:
+    lines = render_data(run_of()).splitlines()
+    base = RV32.data_address
+    assert lines[1].split() == [f"{base:x}", *(f"{n:02x}" for n in range(16))]
+    assert lines[2].split() == [f"{base + 16:x}", *(f"{n:02x}" for n in range(16, 24))]
+
+
+def test_writes_to_memory_stand_beside_their_instruction() -> None:
+    write = MemoryAccess(row=1, kind="write", address=0x408, num_bytes=4, data=b"\6\0\0\0")
+    lines = render_states(run_of(accesses=(write,))).splitlines()
+    assert [i for i, line in enumerate(lines) if "[408] <- 06 00 00 00" in line] == [4]
+
+
+# How a run ended, the access that faulted, and what is said of it.
+ENDS = [
+    (EndReason.HALTED, None, "stopped at 0x1000c (ebreak) after 3 instructions"),
+    (EndReason.STEP_LIMIT, None, "the limit of 3 steps is reached, at 0x1000c (ebreak)"),
+    (EndReason.SYSTEM_CALL, None, "met a system call at 0x1000c (ebreak) after 3 instructions"),
+    (EndReason.LEFT_PROGRAM, None, "left the program for 0x1000c after 3 instructions"),
+    (EndReason.DIVIDE_ERROR, None, "divided by zero"),
+    (EndReason.INVALID_INSTRUCTION, None, "met an instruction that the machine does not know"),
+    (
+        EndReason.MEMORY_FAULT,
+        MemoryAccess(row=3, kind="unmapped read", address=0x99, num_bytes=4),
+        "faulted at 0x1000c (ebreak), reading 4 bytes at 0x99, where there is no memory, after 3",
+    ),
+    (
+        EndReason.MEMORY_FAULT,
+        MemoryAccess(row=3, kind="unmapped write", address=0x99, num_bytes=1),
+        "writing 1 byte at 0x99",
+    ),
+    (
+        EndReason.MEMORY_FAULT,
+        MemoryAccess(
+            row=3,
+            kind="unmapped read",
+            address=RV32.stack_address + RV32.stack_bytes,
+            num_bytes=4,
+        ),
+        "returned at 0x1000c (ebreak) after 3 instructions: the stack is empty",
+    ),
+    (EndReason.MEMORY_FAULT, None, "faulted at 0x1000c (ebreak), touching memory that is not"),
+    (None, None, "after 3 instructions, at 0x1000c (ebreak)"),
+]
+
+
+@pytest.mark.parametrize(("end", "access", "words"), ENDS)
+def test_the_end_is_said_in_words(
+    end: EndReason | None, access: MemoryAccess | None, words: str
+) -> None:
+    assert BASE == 0x10000
+    text = end_text(run_of(end=end, accesses=(access,) if access else ()))
+    assert words in text
+    assert render_run(run_of(end=end)).count("\nend: ") == 1
+
+
+def test_every_end_reason_has_its_words() -> None:
+    texts = {end_text(run_of(end=end)) for end in EndReason}
+    assert len(texts) == len(EndReason)
+
+
+def test_what_a_model_wrote_is_shown_even_where_it_makes_no_sense() -> None:
+    run = run_of()
+    states = np.full_like(run.states, 0xFF)
+    wild = TracedRun(isa=RV32, layout="narrow", program=PROGRAM, data=b"", states=states)
+    assert "(outside the program)" in render_run(wild)
+    assert instruction_at(RV32, PROGRAM, BASE - 4).code == b""
+
+
+def test_flags_are_letters_where_they_are_set() -> None:
+    for isa in ISAS.values():
+        assert flag_letters(isa, 0) == "-" * len(isa.flag_bits)
+        letters = flag_letters(isa, isa.flags_mask)
+        assert len(set(letters)) == len(letters) == len(isa.flag_bits)
+        for i, (name, bit) in enumerate(isa.flag_bits.items()):
+            assert flag_letters(isa, 1 << bit) == letters[:0] + "-" * i + name[0] + "-" * (
+                len(letters) - i - 1
+            )
