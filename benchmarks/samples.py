@@ -19,7 +19,7 @@ def load_samples(corpus: Corpus, side: Side, limit: int | None = None) -> Sample
     return SampleSet(
         corpus=corpus.name,
         config_sha256=corpus.manifest.config_sha256,
-        options=corpus.manifest.settings.get("options", {}),
+        settings=corpus.manifest.settings,
         prompt_bytes=corpus.prompt_bytes,
         shard_sha256=reader.shard_sha256,
         keys=tuple(reader.key(i) for i in range(len(reader))),

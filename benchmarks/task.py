@@ -30,8 +30,8 @@ class SampleSet:
 
     corpus: str
     config_sha256: str
-    options: Mapping[str, object]
-    """What its source was told: for a simulation the machine, its profile and layout."""
+    settings: Mapping[str, object]
+    """What decides its bytes: the source, the system's version, and `options`."""
     prompt_bytes: int
     shard_sha256: tuple[str, ...]
     """Of the shards that hold these samples, in order."""

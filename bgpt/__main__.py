@@ -9,14 +9,15 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bgpt.command_options import MODEL_HELP, Json, Model
+from bgpt.convert_command import convert_command
+from bgpt.generate_command import generate_command
+from bgpt.simulate_command import simulate_command
 from pipelines.command_line import run
-
-if TYPE_CHECKING:
-    from pipelines.sample import Segment
 
 app = typer.Typer(
     name="bgpt",
@@ -27,22 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-def _generative(model: Path) -> Path:
-    """Refuse a classifier, and a model in a newer format, before anything else is read."""
-    from bgpt.classifier_folder import require_generative
-
-    return require_generative(model)
-
-
-MODEL_HELP = "Folder of a model, or of the run that holds it."
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP, callback=_generative)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
-MaxBytes = Annotated[
-    int | None, typer.Option(min=1, help="Stop after this many bytes; else at the model's longest.")
-]
 
 
 @app.command("train")
@@ -108,6 +93,7 @@ def eval_command(
     """
     from bgpt.checkpoint import load_model
     from bgpt.evaluate import evaluate_corpus, score_file
+    from bgpt.files import read_segment
 
     paths = [*(files or []), *(more or [])]
     if bool(paths) == (corpus is not None):
@@ -123,7 +109,7 @@ def eval_command(
             )
         return
     loaded = load_model(model)
-    scores = [score_file(loaded, str(path), _read(path)) for path in paths]
+    scores = [score_file(loaded, str(path), read_segment(path)) for path in paths]
     if as_json:
         print(json.dumps([asdict(score) for score in scores], indent=1))
         return
@@ -135,63 +121,9 @@ def eval_command(
         )
 
 
-@app.command("generate")
-def generate_command(
-    model: Model,
-    start: Annotated[Path, typer.Argument(metavar="START", help="First bytes; may be empty.")],
-    out: Out,
-    max_bytes: MaxBytes = None,
-) -> None:
-    """Write the likeliest file that begins with the bytes of START.
-
-    \b
-    Example:
-      bgpt generate runs/abc-to-midi/model start.abc --out whole.abc
-    """
-    from bgpt.write import continue_file
-
-    given = _read(start)
-    _write(out, given.data + continue_file(model, given, max_bytes))
-
-
-@app.command("simulate")
-def simulate_command(
-    model: Model,
-    program: Annotated[
-        Path, typer.Argument(metavar="PROGRAM.bin", help="Memory block and first state.")
-    ],
-    out: Out,
-    max_bytes: MaxBytes = None,
-) -> None:
-    """Write the file of states that the model expects of a program: memory, then every state.
-
-    PROGRAM.bin holds the memory block and the first state, as a file of the corpus begins.
-
-    \b
-    Example:
-      bgpt simulate runs/cpu-toy/model program.bin --out trace.bin
-    """
-    from bgpt.write import simulate
-
-    _write(out, simulate(model, str(program), _read(program), max_bytes))
-
-
-@app.command("convert")
-def convert_command(
-    model: Model,
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A .abc or .mid file.")],
-    out: Out,
-    max_bytes: MaxBytes = None,
-) -> None:
-    """Convert a file into the format that --out's suffix names.
-
-    \b
-    Example:
-      bgpt convert runs/abc-to-midi/model tune.abc --out tune.mid
-    """
-    from bgpt.write import convert
-
-    _write(out, convert(model, str(source), _read(source), out.suffix[1:], max_bytes))
+app.command("generate")(generate_command)
+app.command("simulate")(simulate_command)
+app.command("convert")(convert_command)
 
 
 @app.command("import")
@@ -256,23 +188,6 @@ def info_command(
 
     info = describe(model, patches=patches, source_patches=source_patches)
     print(info.as_json() if as_json else info.as_text())
-
-
-def _read(path: Path) -> "Segment":
-    """Return a file; its extension is the suffix of its name."""
-    from pipelines.sample import EXTENSION_PATTERN, Segment
-
-    extension = path.suffix[1:].lower()
-    if not EXTENSION_PATTERN.fullmatch(extension):
-        raise ValueError(f"{path}: the name needs a suffix that says what it is, such as .bin")
-    return Segment(extension=extension, data=path.read_bytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write the result and say so."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    print(f"{path}: {len(data)} bytes", file=sys.stderr)
 
 
 def main() -> None:

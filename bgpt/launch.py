@@ -6,7 +6,7 @@ over `launch`.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +94,16 @@ def launch(
             "train_samples": len(samples),
             "prompt_bytes": corpus.prompt_bytes,
             "directions": dict(config.train.directions),
+            **_machine(corpus.manifest.settings),
         },
     )
     train(job, show=show, signal_received=signal_received)
     return Launched(model=run / "model", was_finished=was_finished)
+
+
+def _machine(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return which machine a corpus simulates, for the model's provenance; empty for others."""
+    return {"cpu": settings["options"]} if settings.get("source") == "cpu" else {}
 
 
 def _delete(run: Path) -> None:

@@ -1,81 +1,154 @@
-"""Files that a trained model writes for a person: a continuation, a simulation, a conversion.
+"""Files that a trained model writes for a person: continuations, simulations, conversions.
 
-Thin over `bgpt.byte_model`: it knows what a model was trained for, from the provenance in its
-`config.json`, and refuses what it was not. Everything is greedy; the benchmark predicts on its own.
+It knows what a model was trained for, from the provenance in its `config.json`, and refuses what
+it was not; then it makes prompts and has them decoded (`bgpt.generate`). It reads and writes no
+files of the user's; the commands do. The benchmark predicts on its own.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, final
 
-from bgpt.byte_model import load_byte_model
-from bgpt.checkpoint import read_config
+from bgpt.checkpoint import load_model, read_config
 from bgpt.config import PATCH_SIZE
 from bgpt.data import DIRECTIONS
+from bgpt.decoder import Written
+from bgpt.decoding_copy import DecodingModel, prepare
+from bgpt.generate import Decoding, decode, nothing
 from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import Prompt
+from bgpt.sampling import Sampling
 from pipelines.sample import Segment
 from simulators.music.canonical import TuneRejected, canonicalise
 
 
-def continue_file(model: Path, given: Segment, max_bytes: int | None = None) -> bytes:
-    """Return the likeliest bytes after `given`.
+@final
+class Writer:
+    """A model in a folder, ready to write. Its weights are read when they are first needed."""
 
-    Raises:
-        CheckpointError: `model` is no model.
-        TooLong: `given` leaves no room.
-    """
-    prompt = Prompt(source=None, extension=given.extension, given=given.data)
-    return _generated(model, prompt, max_bytes)
+    def __init__(self, path: Path, *, int8: bool = False) -> None:
+        """Read what the model is.
 
+        Raises:
+            CheckpointError: `path` is no model.
+        """
+        self.path = path
+        self.config, found = read_config(path)
+        self.provenance: Mapping[str, Any] = found
+        self._int8 = int8
+        self._ready: DecodingModel | None = None
 
-def simulate(model: Path, name: str, program: Segment, max_bytes: int | None = None) -> bytes:
-    """Return the whole file of a simulation: what is given, then the states after it.
+    def room(self, prompt: Prompt) -> int:
+        """Return how many bytes can follow a prompt.
 
-    Raises:
-        ValueError: the model simulates nothing, or `program` is not memory and first state.
-    """
-    prompt_bytes: object = read_config(model)[1].get("prompt_bytes")
-    if not isinstance(prompt_bytes, int) or prompt_bytes < 1:
-        raise ValueError(f"{model}: was not trained to simulate; use a model of a cpu corpus")
-    if len(program.data) != prompt_bytes:
-        raise ValueError(
-            f"{name}: {len(program.data)} bytes; this model needs exactly {prompt_bytes}, the "
-            "memory block and the first state"
-        )
-    return program.data + continue_file(model, program, max_bytes)
+        Raises:
+            TooLong: none.
+        """
+        file = Segment(extension=prompt.extension, data=prompt.given)
+        used = num_patches([file] if prompt.source is None else [prompt.source, file])
+        longest = self.config.max_patches
+        room = (longest - used) * PATCH_SIZE + -len(prompt.given) % PATCH_SIZE
+        if room < 1:
+            raise TooLong(
+                f"what is given takes {used} of the {longest} patches that the model reads; "
+                "nothing can follow it"
+            )
+        return room
 
+    def write(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_bytes: int | None = None,
+        sampling: Sampling | None = None,
+        keys: Sequence[int | str] | None = None,
+        on_bytes: Callable[[int, bytes], None] = nothing,
+    ) -> list[Written]:
+        """Write after each prompt; as much as fits, or `max_bytes` if that is less.
 
-def convert(
-    model: Path, name: str, source: Segment, extension: str, max_bytes: int | None = None
-) -> bytes:
-    """Return `source` in the format `extension`; ABC is brought into canonical form first.
+        See `bgpt.generate.decode`.
 
-    Raises:
-        ValueError: the model does not convert in this direction, or the tune is rejected.
-    """
-    directions: object = read_config(model)[1].get("directions")
-    known = [d for d in DIRECTIONS if isinstance(directions, dict) and d in directions]
-    if (source.extension, extension) not in [DIRECTIONS[direction] for direction in known]:
-        trained = f"was trained on {', '.join(known)}" if known else "was not trained to convert"
-        raise ValueError(
-            f"{model}: {trained}; it cannot turn .{source.extension} into .{extension or '?'}"
-        )
-    if source.extension == "abc":
+        Raises:
+            CheckpointError: the weights cannot be read.
+            TooLong: a prompt leaves no room.
+        """
+        limits = [min(self.room(prompt), max_bytes or self.room(prompt)) for prompt in prompts]
+        if self._ready is None:
+            self._ready = prepare(load_model(self.path), int8=self._int8)
+        how = Decoding(sampling=sampling)
+        return decode(self._ready, prompts, limits, how, keys=keys, on_bytes=on_bytes)
+
+    def simulation_prompt(self, name: str, sample: Segment) -> Prompt:
+        """Return the prompt of a simulation: memory and first state, with which `sample` begins.
+
+        Raises:
+            ValueError: the model simulates nothing, or the sample is too short.
+        """
+        size: object = self.provenance.get("prompt_bytes")
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(
+                f"{self.path}: was not trained to simulate; use a model of a cpu corpus"
+            )
+        if len(sample.data) < size:
+            raise ValueError(
+                f"{name}: {len(sample.data)} bytes; this model needs exactly {size}, the "
+                "memory block and the first state"
+            )
+        return Prompt(source=None, extension=sample.extension, given=sample.data[:size])
+
+    def directions(self) -> list[tuple[str, str]]:
+        """Return (from, to) of every conversion that the model was trained for."""
+        trained: object = self.provenance.get("directions")
+        return [
+            (source, target)
+            for name, (source, target) in DIRECTIONS.items()
+            if isinstance(trained, dict) and name in trained
+        ]
+
+    def target_of(self, sources: set[str], extension: str | None = None) -> str:
+        """Return the extension that files of extensions `sources` become, `extension` if given.
+
+        Raises:
+            ValueError: the model does not convert so, or in several ways and none was said.
+        """
+        known = self.directions()
+        if extension is None:
+            targets = {target for source, target in known if source in sources}
+            if len(targets) > 1:
+                raise ValueError(
+                    f"{self.path}: converts into {' and '.join(sorted(targets))}; say which with "
+                    "--to"
+                )
+            extension = targets.pop() if targets else None
+        if not any((source, extension) in known for source in sources):
+            names = [f"{source}-to-{target}" for source, target in known]
+            trained = (
+                f"was trained on {', '.join(names)}" if names else "was not trained to convert"
+            )
+            shown = "/".join(f".{source}" for source in sorted(sources))
+            raise ValueError(
+                f"{self.path}: {trained}; it cannot turn {shown} into .{extension or '?'}"
+            )
+        assert extension is not None
+        return extension
+
+    def conversion_prompt(self, name: str, source: Segment, extension: str) -> Prompt:
+        """Return the prompt of a conversion; ABC is brought into canonical form first.
+
+        Raises:
+            ValueError: the file is empty, too long, or no tune.
+        """
+        if not source.data:
+            raise ValueError(f"{name}: an empty file; there is nothing to convert")
+        if source.extension == "abc":
+            try:
+                text = canonicalise(source.data.decode("utf-8"))
+            except (TuneRejected, UnicodeDecodeError) as error:
+                raise ValueError(f"{name}: not a tune that can be converted: {error}") from error
+            source = Segment(extension="abc", data=text.encode())
+        prompt = Prompt(source=source, extension=extension, given=b"")
         try:
-            text = canonicalise(source.data.decode("utf-8"))
-        except (TuneRejected, UnicodeDecodeError) as error:
-            raise ValueError(f"{name}: not a tune that can be converted: {error}") from error
-        source = Segment(extension="abc", data=text.encode())
-    return _generated(model, Prompt(source=source, extension=extension, given=b""), max_bytes)
-
-
-def _generated(model: Path, prompt: Prompt, max_bytes: int | None) -> bytes:
-    """Return what the model writes after `prompt`, at most what fits its sequence."""
-    longest = read_config(model)[0].max_patches
-    file = Segment(extension=prompt.extension, data=prompt.given)
-    used = num_patches([file] if prompt.source is None else [prompt.source, file])
-    room = (longest - used) * PATCH_SIZE + -len(prompt.given) % PATCH_SIZE
-    if room < 1:
-        raise TooLong(f"what is given takes {used} of the {longest} patches that the model reads")
-    written = load_byte_model(model).generate([prompt], [min(room, max_bytes or room)])
-    assert written is not None
-    return written[0]
+            self.room(prompt)
+        except TooLong as error:
+            raise TooLong(f"{name}: {error}") from error
+        return prompt

@@ -20,15 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipelines.build import build_corpus
 from pipelines.check_isa_command import check_isa_command
 from pipelines.command_line import run
-from pipelines.corpora import change_corpus, find_corpus, load_corpora, make_source
+from pipelines.corpora import CorpusConfig, change_corpus, find_corpus, load_corpora, make_source
 from pipelines.corpus import CorpusError
 from pipelines.engine import LocalEngine
 from pipelines.inspect import find_sample, render_sample, sample_json
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.plan import SIDES, Side
 from pipelines.sources.cpu_options import read_weights
+from pipelines.terminal import terminal_mark
 from pipelines.trace_command import trace_command
 from pipelines.verify import verify_corpus
+from simulators.cpu.trace_text import star
 from simulators.suggest import unknown_name
 
 app = typer.Typer(
@@ -55,18 +57,26 @@ def list_command(params: Params = None, as_json: Json = False) -> None:
     """
     corpora = load_corpora(params)
     if as_json:
-        print(json.dumps({n: dataclasses.asdict(c) for n, c in corpora.items()}, indent=1))
+        content = {n: dataclasses.asdict(c) | {c.source: _options(c)} for n, c in corpora.items()}
+        print(json.dumps(content, indent=1))
         return
     width = max((len(name) for name in corpora), default=0)
     for name, config in sorted(corpora.items()):
-        options = dataclasses.asdict(config.cpu or config.music)  # pyright: ignore[reportArgumentType]
-        shown = ", ".join(f"{key} {value}" for key, value in options.items() if value is not None)
+        shown = ", ".join(f"{key} {value}" for key, value in _options(config).items())
         if config.stream != "own":
             shown += f", stream {config.stream}"
         print(
             f"{name:{width}}  {config.train_samples:>9,} train {config.test_samples:>7,} test"
             f"  {config.source}: {shown}"
         )
+
+
+def _options(config: CorpusConfig) -> dict[str, object]:
+    """Return the options of a corpus' source that are given or have a default of the machine."""
+    if config.cpu is not None and config.programs is None:
+        return dict(config.cpu.settings())
+    options = dataclasses.asdict(config.cpu or config.music)  # pyright: ignore[reportArgumentType]
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @app.command("build")
@@ -89,20 +99,37 @@ def build_command(
     ] = None,
     programs: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="A folder of your own programs: raw code or ELF."),
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder of your own programs: ELF files, and raw code in files with the suffix "
+            ".bin, .raw or none.",
+        ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Which instructions: alu, memory, ... (real machines).")
+        str | None,
+        typer.Option(
+            help="Which instructions: alu, memory, branch, loop, call or fault, each with those "
+            "before it (real machines). With --programs: 'fault' keeps programs that fault, 'alu' "
+            "gives no data window; the others are alike."
+        ),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="What a state records: narrow or full (real machines).")
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="CLASS=N,...", help="Shares of classes, e.g. divide=0,load=3."),
+        typer.Option(
+            metavar="CLASS=N,...",
+            help="Shares of classes, e.g. divide=0,load=3; not with --programs.",
+        ),
     ] = None,
     memory_bytes: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
-    max_instructions: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
+    max_instructions: Annotated[
+        int | None,
+        typer.Option(
+            help="The longest program drawn, instead of the configured; not with --programs."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; as many as processors by default.")
     ] = None,
@@ -151,8 +178,9 @@ def build_command(
         print(json.dumps(content, indent=1))
         return
     counts = ", ".join(f"{manifest.num_samples(side):,} {side}" for side in SIDES)
+    shards = f"{report.built_shards} shard{'' if report.built_shards == 1 else 's'}"
     print(
-        f"{out}: {counts} samples; {report.built_shards} shards built, "
+        f"{out}: {counts} samples; {shards} built, "
         f"{report.kept_shards} kept, {report.removed_shards} removed"
     )
     for stage, dropped in (
@@ -210,7 +238,8 @@ def inspect_command(
     Example: bgpt-data inspect data/cpu-toy --side test --index 3
     """
     found = find_sample(folder, key, _side(side), index)
-    print(json.dumps(sample_json(found), indent=1) if as_json else render_sample(found))
+    mark = terminal_mark() or star
+    print(json.dumps(sample_json(found), indent=1) if as_json else render_sample(found, mark))
 
 
 def _side(name: str) -> Side:

@@ -71,7 +71,18 @@ from pipelines.split import side_of_group
 
 BUILD_NAME = "build.json"
 
-_PACKAGES = ("byteworld", "music21", "numba", "numpy", "pyarrow", "rensa", "symusic")
+_PACKAGES = (
+    "byteworld",
+    "capstone",
+    "music21",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "pyelftools",
+    "rensa",
+    "symusic",
+    "unicorn",
+)
 
 
 class BuildError(ValueError):

@@ -1,6 +1,6 @@
 """`bgpt-data check-isa`: hold an instruction set against everything that can tell it wrong.
 
-Four oracles (docs/data-format.md names them): the interpreter against the emulator, the emulator
+Four oracles: the interpreter against the emulator, the emulator
 against the host's own processor, the table against a disassembler, and bytes against bytes, from
 another process, along another path of execution, and out of corpora built by one and by two
 workers. The first three and the paths stand in `simulators.cpu.check_isa`; here are the corpora,

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pipelines.config import ConfigError, load_params, parse, section
 from pipelines.plan import Side, Source
@@ -17,23 +17,17 @@ from pipelines.sources.cpu import CpuOptions, CpuSource
 from pipelines.sources.music import MusicOptions, MusicSource
 from pipelines.sources.paper import PaperSource, paper_system
 from pipelines.sources.programs import ProgramsSource
+from simulators.registry import TOY, system_names
 from simulators.suggest import unknown_name
 
 Stream: TypeAlias = Literal["own", "paper"]
 STREAMS: tuple[Stream, ...] = ("own", "paper")
 
 _MACHINE_MEMORY_BYTES: Final = 512
-_MACHINE_INSTRUCTIONS: Final = {
-    "x86_16": 96,
-    "x86_64": 48,
-    "aarch64": 44,
-    "thumb": 80,
-    "rv32": 80,
-    "rv64": 44,
-}
-"""Machine to its longest program in instructions. Programs execute about 60 with states of 16 or 32
-bytes. With states of 64 a sample has room for 119: programs execute about 30 there, so that few
-are too long and drawn again."""
+_OF_DRAWN_PROGRAMS: Final = ("max_instructions", "weights")
+"""Options of source `cpu` that say how programs are drawn."""
+_OF_THE_PAPER: Final = ("memory_bytes", "max_instructions")
+"""Options of source `cpu` that the authors' stream has its own values for."""
 
 
 class UnknownCorpus(ValueError):  # noqa: N818 - named as UnknownSystem is
@@ -66,6 +60,10 @@ class CorpusConfig:
                 raise ValueError(f"{name}: {what}, for source is {self.source!r}")
         if self.programs is not None and (self.source != "cpu" or self.stream != "own"):
             raise ValueError("programs: goes with source 'cpu', and with no other stream")
+        if self.programs is not None and self.cpu is not None and self.cpu.system != TOY:
+            for name in _OF_DRAWN_PROGRAMS:
+                if getattr(self.cpu, name) is not None:
+                    raise ValueError(f"{name}: decides nothing where programs are a user's own")
         if self.stream == "paper" and self.cpu != _paper_options():
             system = paper_system()
             raise ValueError(
@@ -113,7 +111,7 @@ def packaged_corpora() -> dict[str, CorpusConfig]:
 
 
 def _machine_corpora() -> dict[str, CorpusConfig]:
-    """Return a corpus of every real machine: programs of about 60 executed instructions."""
+    """Return a corpus of every instruction set; `CpuOptions` says how long its programs are."""
     return {
         f"cpu-{system}": CorpusConfig(
             source="cpu",
@@ -123,12 +121,12 @@ def _machine_corpora() -> dict[str, CorpusConfig]:
             cpu=CpuOptions(
                 system=system,
                 memory_bytes=_MACHINE_MEMORY_BYTES,
-                max_instructions=max_instructions,
                 profile="call",
                 layout="narrow",
             ),
         )
-        for system, max_instructions in _MACHINE_INSTRUCTIONS.items()
+        for system in system_names()
+        if system != TOY
     }
 
 
@@ -191,13 +189,14 @@ def change_corpus(
         if config.cpu is None:
             option = name.replace("_", "-")
             raise ConfigError(f"--{option} goes with source 'cpu', not {config.source!r}")
-    if programs is not None:
-        changes["programs"] = programs
     try:
+        if programs is not None:
+            changes["programs"] = programs
+            given_cpu = _without_draws(config, given_cpu)
+        if stream is not None:
+            config = _with_stream(config, stream, given_cpu)
         if given_cpu and config.cpu is not None:
             changes["cpu"] = dataclasses.replace(config.cpu, **given_cpu)
-        if stream is not None:
-            changes |= _changed_stream(config, stream)
         return dataclasses.replace(config, **changes)
     except ConfigError:
         raise
@@ -205,16 +204,42 @@ def change_corpus(
         raise ConfigError(str(error)) from error
 
 
-def _changed_stream(config: CorpusConfig, stream: str) -> dict[str, object]:
-    """Return the fields that another stream changes."""
+def _without_draws(config: CorpusConfig, given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the options given, and for those that only drawn programs have: none.
+
+    Raises:
+        ConfigError: one of the latter is given.
+    """
+    for name in _OF_DRAWN_PROGRAMS:
+        if name in given:
+            option = name.replace("_", "-")
+            raise ConfigError(
+                f"--{option} says how programs are drawn; with --programs they are your own: "
+                "leave it out"
+            )
+    if config.cpu is None or config.cpu.system == TOY:
+        return dict(given)  # refused for another reason
+    return {**given, **dict.fromkeys(_OF_DRAWN_PROGRAMS)}
+
+
+def _with_stream(config: CorpusConfig, stream: str, given: Mapping[str, object]) -> CorpusConfig:
+    """Return a corpus of another stream; `given` are options that must go with it."""
     if stream not in STREAMS:
         raise ConfigError(unknown_name("stream", stream, STREAMS))
     if config.cpu is None or config.cpu.system != paper_system().name:
         found = config.source if config.cpu is None else config.cpu.system
         raise ConfigError(f"--stream goes with system 'toy', not {found!r}")
     if stream == "paper":
-        return {"stream": stream, "cpu": _paper_options()}
-    return {"stream": stream}
+        options = _paper_options()
+        for name in _OF_THE_PAPER:
+            own = getattr(options, name)
+            if given.get(name, own) != own:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} {given[name]}: --stream paper has always {own}; "
+                    "leave it out"
+                )
+        return dataclasses.replace(config, stream="paper", cpu=options)
+    return dataclasses.replace(config, stream="own")
 
 
 def _paper_options() -> CpuOptions:

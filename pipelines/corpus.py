@@ -225,9 +225,12 @@ def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> s
     if isinstance(seed := manifest.settings.get("seed"), int):
         words += f" --seed {seed}"
     options: dict[str, Any] = manifest.settings.get("options") or {}
-    for name in ("profile", "layout"):
+    names = ["profile", "layout"]
+    if "stream" not in manifest.settings:  # the authors' has its own sizes
+        names += ["memory_bytes", "max_instructions"]
+    for name in names:
         if name in options:
-            words += f" --{name} {shlex.quote(str(options[name]))}"
+            words += f" --{name.replace('_', '-')} {shlex.quote(str(options[name]))}"
     if isinstance(weights := options.get("weights"), dict):
         pairs = ",".join(f"{k}={n}" for k, n in cast("dict[str, Any]", weights).items())
         words += f" --weights {shlex.quote(pairs)}"

@@ -8,16 +8,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pipelines.config import parse
 from pipelines.corpus import Corpus, CorpusError
 from pipelines.plan import SIDES, Side
 from pipelines.sources.cpu_options import CpuOptions
+from pipelines.sources.cpu_samples import RETURNED
 from simulators.cpu.render import render_trace
+from simulators.cpu.trace_text import Mark, star
 from simulators.music.render import render_tune
 from simulators.protocol import EndReason
 from simulators.suggest import unknown_name
+
+_SHOWN: Final = MappingProxyType({"instructions": "executed"})
+"""Columns of the index under another name: a program shown has a number of instructions, too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,20 +57,25 @@ def find_sample(folder: Path, key: str | None, side: Side, number: int) -> Found
     return Found(corpus=corpus, side=side, number=number, row=row, segments=reader.read(number))
 
 
-def render_sample(found: Found) -> str:
-    """Return a sample as text of several lines."""
+def render_sample(found: Found, mark: Mark = star) -> str:
+    """Return a sample as text of several lines; `mark` marks what changed in a trace."""
     settings = found.corpus.manifest.settings
     heading = [f"{found.row['key']}  ({found.side} sample {found.number} of {found.corpus.name})"]
-    heading += [f"{name}: {value}" for name, value in found.row.items() if name != "key"]
+    heading += [
+        f"{_SHOWN.get(name, name)}: {value}" for name, value in found.row.items() if name != "key"
+    ]
     source = settings.get("source")
     if source == "cpu":
         options = parse(CpuOptions, settings["options"], "settings.options")
         system = options.make_system()
         data = found.segments[0]
         named = found.row.get("end")
-        end = EndReason[named.upper()] if isinstance(named, str) else None
+        returned = named == RETURNED
+        end = EndReason.MEMORY_FAULT if returned else None
+        if isinstance(named, str) and not returned:
+            end = EndReason[named.upper()]
         memory, states = data[: system.memory_bytes], data[system.memory_bytes :]
-        body = render_trace(system, memory, states, end)
+        body = render_trace(system, memory, states, end, returned=returned, mark=mark)
     elif source == "music":
         abc, mid = found.segments
         body = render_tune(abc, mid)

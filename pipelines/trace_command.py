@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.color import ColorSystem
-from rich.console import Console
-from rich.style import Style
 
+from pipelines.terminal import terminal_mark
+from pipelines.trace_registers import read_registers
 from pipelines.tracing import (
     MAX_STEPS,
     TraceError,
     find_layout,
     read_data,
     read_program,
-    read_registers,
     trace_json,
+    trace_notes,
     trace_program,
     write_sample,
 )
+from simulators.cpu.counted import counted
 from simulators.cpu.isa.catalogue import find_isa
 from simulators.cpu.trace import end_text
-from simulators.cpu.trace_text import Mark, render_run, star
+from simulators.cpu.trace_text import render_run, star
 
 DEFAULT_STEPS = 1_000
 
@@ -59,6 +59,8 @@ def trace_command(
     layout_name = find_layout(layout)
     if not 1 <= max_steps <= MAX_STEPS:
         raise TraceError(f"--max-steps {max_steps}: give 1 to {MAX_STEPS:,} instructions")
+    if out is not None and as_json:
+        raise TraceError("--out writes a sample and prints no trace: leave out --json")
     window = read_data(data, table)
     values = read_registers(registers, table, layout_name)
     user = read_program(file, table)
@@ -67,20 +69,13 @@ def trace_command(
     )
     if out is not None:
         num_bytes = write_sample(out, run)
-        typer.echo(f"{out}: {num_bytes:,} bytes, {len(run.states):,} states; {end_text(run)}")
+        typer.echo(
+            f"{out}: {num_bytes:,} bytes, {counted(len(run.states), 'state')}; {end_text(run)}"
+        )
     elif as_json:
         typer.echo(json.dumps(trace_json(run, user), indent=1))
     else:
-        notes = "".join(f"{note}\n" for note in user.notes)
-        colour = _colour()
+        notes = "".join(f"{note}\n" for note in trace_notes(user, run))
+        colour = terminal_mark()
         text = render_run(run, colour or star)
         typer.echo(f"{file}: {table.title}\n{notes}\n{text}", color=colour is not None)
-
-
-def _colour() -> Mark | None:
-    """Return how a changed value is coloured, where the output is a terminal with colours."""
-    console = Console()
-    if not console.is_terminal or console.color_system is None or console.no_color:
-        return None
-    style = Style(bold=True, color="yellow")
-    return lambda text: style.render(text, color_system=ColorSystem.STANDARD) + " "

@@ -4,18 +4,25 @@ What a user gave wrong is one `TraceError`. The program runs in a process of its
 (`simulators.cpu.user_run`); nothing is printed here (`pipelines.trace_command` does).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from pipelines.sources.cpu_samples import end_name
+from pipelines.sources.cpu_samples import RETURNED, end_name
 from simulators.batches import batch_of
 from simulators.cpu.isa.table import LAYOUTS, MAX_SAMPLE_BYTES, Isa, LayoutName, state_bytes_of
 from simulators.cpu.layout import lay_out
 from simulators.cpu.program_ends import CODE_SLACK
-from simulators.cpu.trace import TracedRun, end_text, trace_rows
-from simulators.cpu.user_code import MAX_FILE_BYTES, UserCode, UserCodeError, read_user_code
+from simulators.cpu.trace import TracedRun, end_text, has_returned, last_pc, trace_rows
+from simulators.cpu.user_code import (
+    COMPILE_WITHOUT_COMPRESSED,
+    MAX_FILE_BYTES,
+    UserCode,
+    UserCodeError,
+    read_user_code,
+)
 from simulators.cpu.user_run import (
     Bench,
     Died,
@@ -24,7 +31,8 @@ from simulators.cpu.user_run import (
     run_user_programs,
     with_registers,
 )
-from simulators.protocol import TraceBatch
+from simulators.cpu.x86_flag_reads import first_undefined_read
+from simulators.protocol import EndReason, TraceBatch
 from simulators.sandbox import SandboxFailed
 from simulators.suggest import unknown_name
 
@@ -60,19 +68,19 @@ def read_program(file: Path, isa: Isa) -> UserCode:
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise TraceError(
-                f"{file}: {file.stat().st_size:,} bytes, more than the {MAX_FILE_BYTES:,} "
-                "that are looked at"
-            )
-        return file.read_bytes()
+        # A device may have no end, and say nothing of its size.
+        with file.open("rb") as opened:
+            found = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise TraceError(f"{file}: cannot be read: {error.strerror}") from error
+    if len(found) > MAX_FILE_BYTES:
+        raise TraceError(f"{file}: more than the {MAX_FILE_BYTES:,} bytes that are looked at")
+    return found
 
 
 def read_data(text: str, isa: Isa) -> bytes:
     """Return the data window: of a file, or of hexadecimal digits, filled up with zeros."""
-    if text and Path(text).is_file():
+    if text and _is_file(text):
         found = _read(Path(text))
     else:
         try:
@@ -88,42 +96,11 @@ def read_data(text: str, isa: Isa) -> bytes:
     return found.ljust(isa.data_bytes, b"\0")
 
 
-def read_registers(text: str, isa: Isa, layout: LayoutName) -> dict[str, int]:
-    """Return registers by name, from text like `a0=5,a1=0x10`.
-
-    Raises:
-        TraceError: no such register in this layout, or no number that it can hold.
-    """
-    fields = {
-        part.register.lower(): part
-        for part in isa.layout(layout)
-        if part.register != isa.program_counter
-    }
-    found: dict[str, int] = {}
-    for part in text.split(",") if text.strip() else []:
-        name, _, number = (word.strip() for word in part.partition("="))
-        if name.lower() not in fields:
-            if name.lower() in {other.register.lower() for other in isa.full} - {
-                isa.program_counter.lower()
-            }:
-                raise TraceError(
-                    f"--set {name}: layout '{layout}' does not record it; use --layout full"
-                )
-            raise TraceError(f"--set: {unknown_name('register', name, fields)}")
-        field = fields[name.lower()]
-        try:
-            value = int(number, 0)
-        except ValueError as error:
-            raise TraceError(
-                f"--set {part.strip()!r}: give a number, as in {name}=5 or {name}=0x10"
-            ) from error
-        bits = 8 * field.num_bytes
-        if not -(1 << (bits - 1)) <= value < 1 << bits:
-            raise TraceError(f"--set {name}={number}: it has {bits} bits")
-        if field.register == isa.flags and value & ~isa.flags_mask:
-            raise TraceError(f"--set {name}={number}: it records {isa.flags_mask:#x} only")
-        found[field.register] = value
-    return found
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # too long for a name: digits
+        return False
 
 
 def trace_program(
@@ -165,7 +142,7 @@ def trace_program(
     if isinstance(run, Died):
         what = "took too long over" if run is Died.TIME else "crashed on"
         raise TraceError(f"{file}: the emulator {what} this program; nothing can be shown of it")
-    return TracedRun(
+    traced = TracedRun(
         isa=isa,
         layout=layout,
         program=user.code.ljust(program_bytes, b"\0"),
@@ -174,6 +151,32 @@ def trace_program(
         end=run.end,
         accesses=run.accesses,
     )
+    pc = last_pc(traced)
+    return replace(traced, returned=has_returned(isa, traced.program, pc, run.end, run.accesses))
+
+
+def trace_notes(user: UserCode, run: TracedRun) -> tuple[str, ...]:
+    """Return what a user should know beside the trace: of the program, and of its run."""
+    notes = list(user.notes)
+    if (found := first_undefined_read(run.isa, run.layout, run.program, run.states)) is not None:
+        what = f"reads {', '.join(found.flags)}, undefined there"
+        notes.append(
+            f"step {found.row + 1}, at {found.pc:#x}, {what}: other processors may go on otherwise"
+        )
+    if _looks_compressed(run) and not any(COMPILE_WITHOUT_COMPRESSED in note for note in notes):
+        notes.append(
+            "it ends at what looks like a compressed instruction: " + COMPILE_WITHOUT_COMPRESSED
+        )
+    return tuple(notes)
+
+
+def _looks_compressed(run: TracedRun) -> bool:
+    """Return whether a run met an instruction of RISC-V of two bytes."""
+    if run.isa.elf_machine != "EM_RISCV" or run.end is not EndReason.INVALID_INSTRUCTION:
+        return False
+    offset = last_pc(run) - run.isa.code_address
+    half = int.from_bytes(run.program[offset : offset + 2], "little")
+    return half != 0 and half & 3 != 3
 
 
 def write_sample(out: Path, run: TracedRun) -> int:
@@ -185,9 +188,10 @@ def write_sample(out: Path, run: TracedRun) -> int:
     memory_bytes = len(run.program) + len(run.data)
     room = max(0, MAX_SAMPLE_BYTES - memory_bytes) // run.states.shape[1]
     if len(run.states) > room:
-        cure = (
-            f"use --max-steps {room - 1} or --layout narrow" if room > 1 else "trace without --out"
-        )
+        cure = "trace without --out"
+        if room > 1:
+            cure = f"use --max-steps {room - 1}"
+            cure += " or --layout narrow" if run.layout == "full" else ""
         raise TraceError(
             f"{out}: {len(run.states):,} states, but a sample has room for {room:,} beside a "
             f"memory of {memory_bytes:,} bytes; {cure}"
@@ -227,9 +231,9 @@ def trace_json(run: TracedRun, user: UserCode) -> dict[str, Any]:
     return {
         "isa": run.isa.name,
         "layout": run.layout,
-        "notes": list(user.notes),
+        "notes": list(trace_notes(user, run)),
         "code": user.code.hex(),
-        "end": end_name(run.end),
+        "end": RETURNED if run.returned else end_name(run.end),
         "end_text": end_text(run),
         "steps": steps,
     }

@@ -81,8 +81,36 @@ class TraceBatch:
 
 
 @runtime_checkable
-class System(Protocol):
-    """A deterministic machine. Draw `c` depends on (name, version, seed, c) alone."""
+class Reading(Protocol):
+    """What a machine's programs and recorded states say, without running anything."""
+
+    def listing(self, code: bytes) -> list[InstructionLine]:
+        """Return the instructions of a program one after another, zeros at its end left out."""
+        ...
+
+    def fetch(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return `[k, state_bytes]`: what a fetch alone says of the state after each of `states`.
+
+        The program counter moves to the next instruction in memory and all else is copied.
+        """
+        ...
+
+    def effects(self, memory: bytes, states: NDArray[np.uint8]) -> list[str]:
+        """Name, for each of `states`, the kind of instruction whose effect the next one shows."""
+        ...
+
+    def ended(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Say of which of `states` the memory tells that none follows: the machine has stopped."""
+        ...
+
+
+@runtime_checkable
+class System(Reading, Protocol):
+    """A deterministic machine.
+
+    Draw `c` depends on its name and version, its configuration (sizes; profile and class weights
+    where there are such), the seed and `c` alone.
+    """
 
     @property
     def name(self) -> str:
@@ -125,23 +153,4 @@ class System(Protocol):
 
     def run(self, batch: ProgramBatch) -> TraceBatch:
         """Run every program to its end and record its states."""
-        ...
-
-    def listing(self, code: bytes) -> list[InstructionLine]:
-        """Return the instructions of a program one after another, zeros at its end left out."""
-        ...
-
-    def fetch(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return `[k, state_bytes]`: what a fetch alone says of the state after each of `states`.
-
-        The program counter moves to the next instruction in memory and all else is copied.
-        """
-        ...
-
-    def effects(self, memory: bytes, states: NDArray[np.uint8]) -> list[str]:
-        """Name, for each of `states`, the kind of instruction whose effect the next one shows."""
-        ...
-
-    def ended(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Say of which of `states` the memory tells that none follows: the machine has stopped."""
         ...

@@ -28,7 +28,8 @@ _KINDS: Final = {
         "Steps from the first state",
         "States",
         "Whole states right, 0 to 100 %",
-        "Teacher-forced, so errors do not add up: what falls off is what depends on the distance.",
+        "Errors do not add up, for the true bytes before are given: what falls off depends on the "
+        "distance.",
     ),
 }
 """Kind of breakdown to: what a part is, what is counted, what the bars show, what it tells."""

@@ -1,15 +1,16 @@
-"""Simulations, `cpu-toy` and `cpu-<isa>`: memory and the first state are given, the rest is scored.
+"""Simulations, `cpu-toy` and `cpu-<isa>`: memory and the first state are given, the rest scored.
 
-Each task pins its machine, profile and layout, so that a score means the same everywhere. Accuracy
-is broken down three ways: by the instruction **whose effect a state shows** (what `System.effects`
-says of the state before it), by register, and by distance from the first state in steps. On the toy
-CPU a state is recorded between fetch and effect, so its first scored state shows no effect and goes
-by the name `(first fetch)` (docs/data-format.md).
+Each task pins its machine with its version, the profile and the layout; how long programs are is
+the corpus' choice, and which corpus it was stands in every report. Accuracy is broken down three
+ways: by the instruction **whose effect a state shows** (what `System.effects` says of the state
+before it), by register, and by distance from the first state in steps. On the toy CPU a state is
+recorded between fetch and effect, so its first scored state shows no effect and goes by the name
+`(first fetch)` (docs/data-format.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ from simulators.registry import make_system
 PROFILE: Final = "call"
 """Of the machines' tasks: everything a program can do without faulting."""
 LAYOUT: Final[LayoutName] = "narrow"
+_SOME_MEMORY_BYTES: Final = 512
+"""A size that every machine takes; its version does not depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,24 +50,29 @@ class SimulationTask:
 
     def check(self, samples: SampleSet) -> None:
         """Refuse samples of another machine, profile or layout, or with nothing to score."""
-        wanted: dict[str, object] = {
+        wanted = {
             "system": self.system,
+            "version": self._machine(_SOME_MEMORY_BYTES).version,
             "profile": self.profile,
             "layout": self.layout,
             "weights": None,
+            "programs": None,
         }
-        found = {name: samples.options.get(name) for name in wanted}
+        found = dict.fromkeys(wanted)
+        if samples.settings.get("source") == "cpu":
+            options = cast("Mapping[str, Any]", samples.settings.get("options", {}))
+            found = {name: options.get(name) for name in wanted}
+            found["version"] = samples.settings.get("system_version")
+            found["programs"] = "of a user" if "programs" in samples.settings else None
         given = samples.prompt_bytes
         if found != wanted or any(
             len(files) != 1 or not self.state_bytes < given < len(files[0].data)
             for files in samples.files
         ):
-            words = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
-            others = ", ".join(f"{name} {value}" for name, value in found.items() if value)
             raise TaskError(
-                f"{self.spec.name} needs simulations ({words}) with something after the bytes that "
-                f"are given; found {others or 'no simulations'}; meant for corpus "
-                f"{self.spec.corpus}"
+                f"{self.spec.name} needs simulations ({_words(wanted)}) with something after the "
+                f"bytes that are given; found {_words(found) or 'no simulations'}; "
+                f"meant for corpus {self.spec.corpus}"
             )
 
     def request(self, files: tuple[Segment, ...], prompt_bytes: int) -> Continuation:
@@ -76,7 +84,9 @@ class SimulationTask:
 
     def machine(self, prompt: Prompt) -> System:
         """Return the machine whose memory and first state `prompt` gives."""
-        memory_bytes = len(prompt.given) - self.state_bytes
+        return self._machine(len(prompt.given) - self.state_bytes)
+
+    def _machine(self, memory_bytes: int) -> System:
         return make_system(
             self.system,
             memory_bytes=memory_bytes,
@@ -124,6 +134,10 @@ class SimulationTask:
             "register": by_register.rows(list),
             "distance": by_distance.rows(list),
         }
+
+
+def _words(about: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in about.items() if value)
 
 
 def effects_of(machine: System, continuation: Continuation) -> list[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,8 @@ from simulators.cpu.machine import Machine
 from simulators.protocol import EndReason, System, TraceBatch
 
 EXTENSION: Final = "bin"
+RETURNED: Final = "returned"
+"""How a function of a user's ends whose way back is on the empty stack; others: `EndReason`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +33,16 @@ class Ran:
     groups: Sequence[str]
     files: FileBatch
     traces: TraceBatch
+    ends: Sequence[str] | None = None
+    """How each ended, where the traces do not say it all."""
+
+    def end_names(self) -> Sequence[str]:
+        """Return how each ended, as corpora spell it."""
+        if self.ends is not None:
+            return self.ends
+        ends: list[int] = self.traces.end_reasons.tolist()
+        names = {end: end_name(end) for end in set(ends)}
+        return [names[end] for end in ends]
 
 
 def group_of_program(program: bytes) -> str:
@@ -67,14 +80,14 @@ def samples_of(system: System, corpus: str, side: Side, ran: Ran) -> Iterator[Sa
     starts: list[int] = ran.files.offsets.tolist()
     executed: list[int] = (np.diff(traces.offsets) - 1).tolist()
     ends: list[int] = traces.end_reasons.tolist()
-    names = {end: end_name(end) for end in set(ends)} if isinstance(system, Machine) else {}
+    names = ran.end_names() if isinstance(system, Machine) else ()
     for i, (number, group) in enumerate(zip(ran.numbers, ran.groups, strict=True)):
         if ends[i] == EndReason.STEP_LIMIT:
             yield None
             continue
         meta: dict[str, MetaValue] = {"instructions": executed[i]}
         if names:
-            meta["end"] = names[ends[i]]
+            meta["end"] = names[i]
         yield Sample(
             key=sample_key(corpus, side, number),
             segments=(Segment(extension=EXTENSION, data=content[starts[i] : starts[i + 1]]),),
@@ -93,6 +106,5 @@ def executed_counts(system: System, ran: Ran) -> Counter[str]:
         kept = ran.traces.end_reasons != EndReason.STEP_LIMIT
         for name, number in count_classes(system, ran.files, ran.traces, kept).items():
             counts[f"instructions.{name}"] = number
-        ends: list[int] = ran.traces.end_reasons[kept].tolist()
-        counts.update(f"end.{end_name(end)}" for end in ends)
+        counts.update(f"end.{name}" for name in compress(ran.end_names(), kept.tolist()))
     return counts

@@ -8,8 +8,9 @@ says on which side it stands, so how many each side has is the folder's business
 caps it.
 
 How a program of a user may end is wider than what drawn programs may do: it may also stop before a
-system call, leave its bytes, or take something from its empty stack (a function that returns does
-one of these two). What faults otherwise is kept where the profile is `fault`.
+system call, leave its bytes, or return from a function with its stack empty. What faults otherwise
+is kept where the profile is `fault`. Of a profile nothing else counts than this and whether there
+is a data window.
 """
 
 import hashlib
@@ -22,11 +23,12 @@ from typing import Final, cast
 
 import numpy as np
 
-from pipelines.plan import SIDES, Plan, SampleShard, Side, SourceError
+from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample
 from pipelines.sources.cpu_options import CpuOptions
 from pipelines.sources.cpu_samples import (
     EXTENSION,
+    RETURNED,
     Ran,
     columns_of,
     end_name,
@@ -37,12 +39,12 @@ from pipelines.sources.cpu_samples import (
 from pipelines.sources.program_files import Drop, program_files, read_programs
 from pipelines.split import side_of_group
 from simulators.batches import batch_of
+from simulators.cpu.counted import counted
 from simulators.cpu.layout import lay_out
 from simulators.cpu.machine import Machine
+from simulators.cpu.states import program_counters
 from simulators.cpu.trace import has_returned
-from simulators.cpu.user_code import (
-    UserCode,
-)
+from simulators.cpu.user_code import UserCode
 from simulators.cpu.user_run import (
     Bench,
     Died,
@@ -52,10 +54,11 @@ from simulators.cpu.user_run import (
     run_user_programs,
     with_registers,
 )
+from simulators.cpu.x86_flag_reads import first_undefined_read
 from simulators.protocol import EndReason, TraceBatch
 from simulators.sandbox import SandboxFailed
 
-_SOURCE_VERSION: Final = "1"
+_SOURCE_VERSION: Final = "2"
 """Raised whenever the same files and seed give other bytes."""
 _KEPT_ENDS: Final = frozenset({EndReason.HALTED, EndReason.SYSTEM_CALL, EndReason.LEFT_PROGRAM})
 _COUNTER_BYTES: Final = 8
@@ -70,6 +73,8 @@ class DropReason(StrEnum):
     INVALID_INSTRUCTION = "invalid_instruction"
     NO_STEP = "no_step"
     """It ends before its first instruction is done."""
+    READS_UNDEFINED_FLAG = "reads_undefined_flag"
+    """It uses a flag that processors leave as they like, so its run is not that of every one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,12 +97,12 @@ class ProgramsSource:
         machine = self._machine()
         drops: list[Drop] = []
         files = program_files(self.folder)
-        found = read_programs(files, machine.isa, machine.program_bytes, drops)
+        found = read_programs(files, machine, drops)
         programs = [(file, self._start(machine, user)) for file, user in found]
         sides: dict[Side, list[UserProgram]] = {"train": [], "test": []}
         runs = _run(machine, [program for _, program in programs])
         for (file, program), run in zip(programs, runs, strict=True):
-            if (drop := _check_run(machine, file, run)) is not None:
+            if (drop := _check_run(machine, file, program, run)) is not None:
                 drops.append(drop)
             else:
                 sides[side_of_group(group_of_program(program.code))].append(program)
@@ -115,7 +120,7 @@ class ProgramsSource:
             settings={
                 "source": "cpu",
                 "seed": self.seed,
-                "options": self.options.settings(),
+                "options": _settings(machine),
                 "system_version": machine.version,
                 "programs": {
                     "version": _SOURCE_VERSION,
@@ -161,6 +166,7 @@ class ProgramsSource:
             groups=[group_of_program(program.code) for program in programs],
             files=lay_out(batch, traces, memory_bytes=machine.memory_bytes),
             traces=traces,
+            ends=[_end_name(machine, *pair) for pair in zip(programs, runs, strict=True)],
         )
         samples: list[Sample] = []
         for sample in samples_of(machine, plan.corpus, side, ran):
@@ -212,25 +218,50 @@ def _run(machine: Machine, programs: Sequence[UserProgram]) -> list[UserRun | Di
         raise SourceError(f"no program was run: {error}") from error
 
 
-def _check_run(machine: Machine, file: str, run: UserRun | Died) -> Drop | None:
+def _check_run(
+    machine: Machine, file: str, program: UserProgram, run: UserRun | Died
+) -> Drop | None:
     """Return why a run makes no sample."""
     if isinstance(run, Died):
         return Drop(file=file, reason=run.value, detail="the emulator did not survive it")
-    steps = f"after {len(run.states) - 1} instructions"
+    steps = f"after {counted(len(run.states) - 1, 'instruction')}"
+    end = _end_name(machine, program, run)
     if run.end is EndReason.STEP_LIMIT:
         room = f"it still runs {steps}, all that a sample has room for"
         return Drop(file=file, reason=DropReason.TOO_LONG, detail=room)
-    returned = run.end is EndReason.MEMORY_FAULT and has_returned(machine.isa, run.accesses)
-    if run.end not in _KEPT_ENDS | machine.allowed_ends and not returned:
+    if run.end not in _KEPT_ENDS | machine.allowed_ends and end != RETURNED:
         reason = (
             DropReason.INVALID_INSTRUCTION
             if run.end is EndReason.INVALID_INSTRUCTION
             else DropReason.FAULTED
         )
-        return Drop(file=file, reason=reason, detail=f"{end_name(run.end)} {steps}")
+        return Drop(file=file, reason=reason, detail=f"{end} {steps}")
     if len(run.states) < 2:
-        return Drop(file=file, reason=DropReason.NO_STEP, detail=f"{end_name(run.end)} {steps}")
+        return Drop(file=file, reason=DropReason.NO_STEP, detail=f"{end} {steps}")
+    read = first_undefined_read(machine.isa, machine.layout, program.code, run.states)
+    if read is not None:
+        flags = f"{', '.join(read.flags)} at {read.pc:#x}, which nothing defines there"
+        return Drop(file=file, reason=DropReason.READS_UNDEFINED_FLAG, detail=flags)
     return None
+
+
+def _end_name(machine: Machine, program: UserProgram, run: UserRun) -> str:
+    """Return how a run ended, as corpora spell it: `returned` is a memory fault of its own kind."""
+    pc = int(program_counters(machine.isa, machine.layout, run.states[-1:])[0])
+    returned = has_returned(machine.isa, program.code, pc, run.end, run.accesses)
+    return RETURNED if returned else end_name(run.end)
+
+
+def _settings(machine: Machine) -> dict[str, JsonValue]:
+    """Return the options that decide something; of alike profiles the first stands for all."""
+    faults = machine.allowed_ends - {EndReason.HALTED}
+    profile = "fault" if faults else "memory" if machine.data_bytes else "alu"
+    return {
+        "system": machine.name,
+        "memory_bytes": machine.memory_bytes,
+        "layout": machine.layout,
+        "profile": profile,
+    }
 
 
 def _sha256(sides: Mapping[Side, Sequence[UserProgram]]) -> str:

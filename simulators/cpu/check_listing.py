@@ -10,7 +10,7 @@ from simulators.batches import programs_of
 from simulators.cpu.decoder import Decoder
 from simulators.cpu.disassembly import disassemble
 from simulators.cpu.form_samples import draw_form_samples
-from simulators.cpu.isa.analysis import gather
+from simulators.cpu.isa.analysis import gather, width_of
 from simulators.cpu.isa.table import Form, Isa
 from simulators.cpu.listing_text import expected_texts, same_text
 from simulators.cpu.oracle import OracleResult, Tally, draw_batches, run_oracle
@@ -131,8 +131,7 @@ def _operands_of(form: Form, code: bytes) -> tuple[int, ...]:
     if form.target is not None:
         distance = values[form.target.operand]
         if form.target.lowest < 0:
-            pieces = form.operands[form.target.operand].pieces
-            half = 1 << max(piece.source + piece.bits for piece in pieces) - 1
+            half = 1 << width_of(form.operands[form.target.operand]) - 1
             distance = (distance + half) % (2 * half) - half
         values[form.target.operand] = (distance << form.target.shift) + form.target.bias
     return tuple(values)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.cpu.decoder_kernel import DecoderTables, decode_offset, decode_offsets
-from simulators.cpu.isa.analysis import fixed_bits, gather
+from simulators.cpu.isa.analysis import fixed_bits, gather, width_of
 from simulators.cpu.isa.table import Form, Isa, Operand
+from simulators.cpu.kept_parts import kept_part
 
 _MAX_CANDIDATES: Final = 2
 """A leaf of the tree with so few forms is not divided further."""
@@ -68,7 +69,7 @@ class Decoder:
             return None
         value = self.operands_at(code, offset)[form.target.operand]
         if form.target.lowest < 0:
-            value = _signed(value, _width(form.operands[form.target.operand]))
+            value = _signed(value, width_of(form.operands[form.target.operand]))
         return offset + form.target.bias + (value << form.target.shift)
 
     def text_at(self, code: bytes, offset: int) -> str:
@@ -101,6 +102,11 @@ class Decoder:
         return form
 
 
+def kept_decoder(isa: Isa) -> Decoder:
+    """Return the decoder of a table, made once in a thread: that takes longer than a batch."""
+    return kept_part(isa, ("decoder",), lambda: Decoder(isa))
+
+
 def _signed(value: int, bits: int) -> int:
     """Return the low `bits` as a number in two's complement.
 
@@ -109,11 +115,6 @@ def _signed(value: int, bits: int) -> int:
     """
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def _width(operand: Operand) -> int:
-    """Return the bits of an operand's value."""
-    return max(piece.source + piece.bits for piece in operand.pieces)
 
 
 def _number_text(number: int) -> str:

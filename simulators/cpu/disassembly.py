@@ -8,13 +8,19 @@ instruction of a family; what our own tables know, `decoder` says.
 
 from functools import cache
 from importlib import import_module
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from simulators.cpu.isa.table import Isa
 from simulators.protocol import InstructionLine
 
 _LONGEST_INSTRUCTION: Final = 16
+
+_REAL_MODE: Final = ("CS_MODE_16",)
+_WRONG_IN_REAL_MODE: Final = MappingProxyType({"cwde": "cbw", "cdq": "cwd"})
+"""A bug of capstone 5.0.9: in 16-bit mode it gives 98 and 99 the names that they have with 32 bits,
+which are right behind the prefix 66 only."""
+_OTHER_SIZE: Final = 0x66
 
 
 class CapstoneMissing(ValueError):  # noqa: N818 - a state of the installation
@@ -35,8 +41,9 @@ def disassemble(isa: Isa, code: bytes, address: int) -> list[InstructionLine]:
     at = 0
     while at < len(code):
         for _, size, name, operands in reader.disasm_lite(code[at:], address + at):
-            text = f"{name} {operands}".rstrip()
-            lines.append(InstructionLine(offset=at, code=code[at : at + size], text=text))
+            found = code[at : at + size]
+            text = f"{_name(isa, found, name)} {operands}".rstrip()
+            lines.append(InstructionLine(offset=at, code=found, text=text))
             at += size
         if at < len(code):
             skipped = code[at : at + isa.alignment]
@@ -58,6 +65,13 @@ def disassemble_program(isa: Isa, program: bytes) -> list[InstructionLine]:
     return [line for line in lines if line.offset < used]
 
 
+def _name(isa: Isa, code: bytes, name: str) -> str:
+    """Return the name of an instruction that capstone calls `name`."""
+    if isa.listing_mode == _REAL_MODE and _OTHER_SIZE not in code[:-1]:
+        return _WRONG_IN_REAL_MODE.get(name, name)
+    return name
+
+
 @cache
 def _reader(arch: str, modes: tuple[str, ...]) -> Any:
     capstone = _import_capstone()
@@ -72,5 +86,5 @@ def _import_capstone() -> ModuleType:
         return import_module("capstone")
     except ImportError as error:
         raise CapstoneMissing(
-            'the package capstone is missing: install it with "pip install capstone>=5.0.9"'
+            'the package capstone is missing: install it with pip install "capstone>=5.0.9"'
         ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from simulators.cpu.isa.analysis import fixed_bits
+from simulators.cpu.isa.analysis import fixed_bits, width_of
 from simulators.cpu.isa.table import TARGET, Entry, Form, Isa, Operand, Use, Variable
 
 _MAX_TRIES: Final = 10_000
@@ -133,7 +133,7 @@ def _is_of(form: Form, code: bytes) -> bool:
 
 def _width_mask(operand: Operand) -> int:
     """Return the mask of the bits that an operand's value has."""
-    return (1 << max(piece.source + piece.bits for piece in operand.pieces)) - 1
+    return (1 << width_of(operand)) - 1
 
 
 def _draw_value(variable: Variable, random: Random) -> int:

@@ -1,49 +1,55 @@
 """A real machine as a `System`: an instruction set's table, random programs, and a way to run them.
 
-It joins rooms and computes nothing itself: `programs` draws, `emulator` or `riscv` runs, `decoder`
-knows lengths and classes. What a machine holds is configuration; engines are kept by thread, so a
-`Machine` is cheap to make, to compare and to send to another process.
+It joins rooms and computes nothing itself: `programs` draws, `emulator` or `riscv` runs,
+`machine_reading` reads states. What a machine holds is configuration; engines are kept by thread,
+so a `Machine` is cheap to make, to compare and to send to another process.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulators.counter_rng import stream_key
 from simulators.cpu.isa.table import (
-    CLASSES,
     LAYOUTS,
     MAX_SAMPLE_BYTES,
-    PROFILES,
     Isa,
     LayoutName,
     classes_of,
     state_bytes_of,
 )
 from simulators.cpu.kept_parts import kept_part
+from simulators.cpu.program_choice import check_program_bytes, class_weights_of
 from simulators.cpu.program_ends import CODE_SLACK
 from simulators.cpu.states import check_batch, state_fields
 from simulators.protocol import (
     EndReason,
     InstructionLine,
     ProgramBatch,
+    Reading,
     StateField,
     TraceBatch,
 )
 from simulators.suggest import unknown_name
 
 if TYPE_CHECKING:
-    from simulators.cpu.decoder import Decoder
     from simulators.cpu.programs import ProgramGenerator
 
 PathName = Literal["auto", "native", "python", "interpreter"]
 PATHS: Final[tuple[PathName, ...]] = ("auto", "native", "python", "interpreter")
-UNKNOWN_EFFECT: Final = "(unknown)"
-"""In `effects`: the table has no instruction with the bytes at PC."""
+SHARED_VERSION: Final = "1"
+"""Of what decides the bytes of all sets beside their tables: generator, initial values, emulator,
+interpreter, masks of undefined flags. Raised whenever a change there gives other bytes."""
+
+_Key: TypeAlias = tuple[
+    str, str, str, LayoutName, tuple[tuple[str, int], ...] | None, int, int, PathName
+]
+"""Name, version, profile, layout, weights, memory, instructions and path of a machine."""
 
 
 class Runner(Protocol):
@@ -77,18 +83,14 @@ class Machine:
     """`auto`: the interpreter for RISC-V, else the emulator with its compiled hook."""
 
     def __post_init__(self) -> None:
-        for kind, name, known in (
-            ("profile", self.profile, PROFILES),
-            ("layout", self.layout, LAYOUTS),
-            ("path", self.path, PATHS),
-        ):
+        weights = class_weights_of(self.isa, self.profile, self.weights)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+        for kind, name, known in (("layout", self.layout, LAYOUTS), ("path", self.path, PATHS)):
             if name not in known:
                 raise ValueError(unknown_name(kind, name, known))
         if self.path == "interpreter" and self.isa.emulator_arch != "UC_ARCH_RISCV":
             raise ValueError(f"path = 'interpreter' runs RISC-V only, not '{self.isa.name}'")
-        self._check_weights()
-        if self.max_instructions < 1:
-            raise ValueError(f"max_instructions = {self.max_instructions} must be at least 1")
         if self.memory_bytes % 16 or self.program_bytes < 16:
             raise ValueError(
                 f"memory_bytes = {self.memory_bytes} must be a multiple of 16 and at least "
@@ -106,30 +108,34 @@ class Machine:
                 f"memory_bytes = {self.memory_bytes} leaves no room for two states of "
                 f"{self.state_bytes} bytes in a sample of at most {MAX_SAMPLE_BYTES}"
             )
+        check_program_bytes(self.isa, weights, self.program_bytes)
+        if self.max_instructions < 1:
+            raise ValueError(f"max_instructions = {self.max_instructions} must be at least 1")
+        if self.max_instructions > self.program_bytes // self.isa.alignment:
+            raise ValueError(
+                f"memory_bytes = {self.memory_bytes} leaves {self.program_bytes} for the program, "
+                f"room for {self.program_bytes // self.isa.alignment} instructions at most, fewer "
+                f"than max_instructions = {self.max_instructions}"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether another machine is of the same table and configuration."""
+        if not isinstance(other, Machine):
+            return NotImplemented
+        return self._key() == other._key() and self.isa == other.isa
+
+    def __hash__(self) -> int:
+        """Return the hash of name, version and configuration."""
+        return hash(self._key())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the set's name in place of its table: tables hold read-only mappings."""
-        weights = None if self.weights is None else dict(self.weights)
-        sizes = (self.memory_bytes, self.max_instructions)
-        return (_rebuild, (self.isa.name, self.profile, self.layout, weights, *sizes, self.path))
+        return (_rebuild, self._key())
 
-    def _check_weights(self) -> None:
-        if self.weights is None:
-            return
-        classes = classes_of(self.profile)
-        for name, weight in self.weights.items():
-            if name not in CLASSES:
-                raise ValueError(unknown_name("class", name, CLASSES))
-            if name not in classes:
-                raise ValueError(
-                    f"weight of class '{name}': profile '{self.profile}' has none of it; "
-                    f"its classes: {', '.join(classes)}"
-                )
-            if weight < 0:
-                raise ValueError(f"weight of class '{name}' is {weight}; it must not be negative")
-        merged = {**self.isa.class_weights, **self.weights}
-        if not any(merged.get(name, 0) for name in classes):
-            raise ValueError(f"the weights of profile '{self.profile}' sum to 0: nothing to draw")
+    def _key(self) -> _Key:
+        weights = None if self.weights is None else tuple(sorted(self.weights.items()))
+        sizes = (self.memory_bytes, self.max_instructions)
+        return (self.name, self.version, self.profile, self.layout, weights, *sizes, self.path)
 
     @property
     def name(self) -> str:
@@ -138,8 +144,8 @@ class Machine:
 
     @property
     def version(self) -> str:
-        """Return the table's version."""
-        return self.isa.version
+        """Return the table's version and that of what all sets share."""
+        return f"{self.isa.version}.{SHARED_VERSION}"
 
     @property
     def data_bytes(self) -> int:
@@ -204,50 +210,24 @@ class Machine:
 
     def listing(self, code: bytes) -> list[InstructionLine]:
         """Return the program's instructions, zeros at its end left out."""
-        from simulators.cpu.disassembly import disassemble_program
-
-        return disassemble_program(self.isa, code)
+        return self._reading().listing(code)
 
     def fetch(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the states with PC behind its instruction; copies where the table has none."""
-        lengths = np.append(self._decoder().lengths, 0)[self._forms_at(memory, states)]
-        pcs = (self._pcs(states) + lengths.astype(np.uint64)).astype("<u8")
-        counter = self._counter_field()
-        fetched = states.copy()
-        fetched[:, counter.offset : counter.offset + counter.num_bytes] = pcs.view(
-            np.uint8
-        ).reshape(-1, 8)[:, : counter.num_bytes]
-        return fetched
+        return self._reading().fetch(memory, states)
 
     def effects(self, memory: bytes, states: NDArray[np.uint8]) -> list[str]:
         """Return the class of the instruction at each PC, `(unknown)` where the table has none."""
-        names = [*self._decoder().classes, UNKNOWN_EFFECT]
-        return [names[form] for form in self._forms_at(memory, states).tolist()]
+        return self._reading().effects(memory, states)
 
     def ended(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Say where the instruction at PC is the one that ends programs."""
-        program, stop = memory[: self.program_bytes], self.isa.stop
-        offsets = (self._pcs(states).astype(np.int64) - self.isa.code_address).tolist()
-        return np.array([at >= 0 and program.startswith(stop, at) for at in offsets], np.bool_)
+        return self._reading().ended(memory, states)
 
-    def _forms_at(self, memory: bytes, states: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Return indices into the table's forms, -1 where there is none or PC is outside."""
-        program = np.frombuffer(memory, np.uint8)[: self.program_bytes].copy()
-        offsets = self._pcs(states).astype(np.int64) - self.isa.code_address
-        inside = (offsets >= 0) & (offsets < len(program))
-        forms = self._decoder().forms_at(program, np.where(inside, offsets, 0))
-        return np.where(inside, forms, -1)
+    def _reading(self) -> Reading:
+        from simulators.cpu.machine_reading import MachineReading
 
-    def _pcs(self, states: NDArray[np.uint8]) -> NDArray[np.uint64]:
-        counter = self._counter_field()
-        words = np.zeros((len(states), 8), np.uint8)
-        words[:, : counter.num_bytes] = states[
-            :, counter.offset : counter.offset + counter.num_bytes
-        ]
-        return words.view("<u8").reshape(-1).astype(np.uint64)
-
-    def _counter_field(self) -> StateField:
-        return next(field for field in self.fields if field.name == self.isa.program_counter)
+        return MachineReading(self.isa, self.layout, self.program_bytes)
 
     def _runner(self) -> Runner:
         riscv = self.isa.emulator_arch == "UC_ARCH_RISCV"
@@ -291,32 +271,28 @@ class Machine:
         sizes = (self.program_bytes, self.data_bytes, self.max_instructions, self.layout)
         return kept_part(self.isa, ("generator", self.profile, weights, *sizes), make)
 
-    def _decoder(self) -> "Decoder":
-        def make() -> "Decoder":
-            from simulators.cpu.decoder import Decoder
-
-            return Decoder(self.isa)
-
-        return kept_part(self.isa, ("decoder",), make)
-
 
 def _rebuild(
     name: str,
+    version: str,
     profile: str,
     layout: LayoutName,
-    weights: Mapping[str, int] | None,
+    weights: tuple[tuple[str, int], ...] | None,
     memory_bytes: int,
     max_instructions: int,
     path: PathName,
 ) -> Machine:
     from simulators.cpu.isa.catalogue import find_isa
 
-    return Machine(
+    machine = Machine(
         isa=find_isa(name),
         profile=profile,
         layout=layout,
-        weights=weights,
+        weights=None if weights is None else dict(weights),
         memory_bytes=memory_bytes,
         max_instructions=max_instructions,
         path=path,
     )
+    if machine.version != version:
+        raise ValueError(f"{name}: a machine of version {version}; here it is {machine.version}")
+    return machine

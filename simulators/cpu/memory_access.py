@@ -8,7 +8,10 @@ AccessKind: TypeAlias = Literal["write", "unmapped read", "unmapped write", "unm
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryAccess:
-    """Bytes that an instruction wrote, or memory that it could not reach."""
+    """Bytes that an instruction wrote, or memory that it could not reach.
+
+    Out of reach ("unmapped") is also the code for writes.
+    """
 
     row: int
     """Of the state before the instruction."""

@@ -33,7 +33,7 @@ from simulators.cpu.program_ends import (
     end_before,
 )
 
-_COMPILED_FROM: Final = "d2fa0092a8e118a4edf6a955ed9d6fb2024bad2998355d96ef4c582c36752523"
+_COMPILED_FROM: Final = "1946efeafd484744835b4f158356206f7fe8d59d737e1644c5f281db80cc8ce7"
 """SHA-256 of the other files that are compiled in, one after the other: `cpu/c_calls.py` and
 `cpu/program_ends.py`. numba's disk cache watches this file only. A test asks for the new hash when
 one of them has changed; writing it here is what makes numba compile anew."""
@@ -82,6 +82,8 @@ class Slot(IntEnum):
     """Rows of the program at hand so far, its end so far, and the last interrupt's number."""
     END = 28
     INTERRUPT = 29
+    FAILED = 30
+    """Not 0 where one of the library's functions failed that must not."""
 
 
 NUM_SLOTS: Final = len(Slot)
@@ -104,7 +106,7 @@ def on_instruction(engine, address, size, user):  # noqa: ARG001
         call(control[Slot.EMU_STOP], (uc,))
         return
     num_read = control[Slot.NUM_READ]
-    call(
+    control[Slot.FAILED] |= call(
         control[Slot.READ_BATCH],
         (uc, control[Slot.READ_IDS], control[Slot.READ_POINTERS], num_read),
     )
@@ -178,14 +180,14 @@ def run_programs(
         data_area[data_offset : data_offset + windows.shape[1]] = windows[i]
         stack_area[:] = 0
 
-        call(control[Slot.RESTORE], (engine, control[Slot.CONTEXT]))
+        control[Slot.FAILED] = call(control[Slot.RESTORE], (engine, control[Slot.CONTEXT]))
         for j in range(num_write):
             write_pointers[j] = np.int64(values.ctypes.data) + 8 * (i * num_write + j)
-        call(
+        control[Slot.FAILED] |= call(
             control[Slot.WRITE_BATCH],
             (engine, control[Slot.WRITE_IDS], control[Slot.WRITE_POINTERS], num_write),
         )
-        call_variadic(control[Slot.CTL], engine, control[Slot.FLUSH])
+        control[Slot.FAILED] |= call_variadic(control[Slot.CTL], engine, control[Slot.FLUSH])
         for j in range(num_read):
             read_pointers[j] = np.int64(rows.ctypes.data) + 8 * (used * num_read + j)
         control[Slot.NUM_ROWS] = 0
@@ -201,7 +203,7 @@ def run_programs(
             end = np.int64(end_after(control[Slot.KIND], error, control[Slot.INTERRUPT]))
             if end == NO_END:
                 # The row after a jump to where nothing can be fetched: no hook came for it.
-                call(
+                control[Slot.FAILED] |= call(
                     control[Slot.READ_BATCH],
                     (engine, control[Slot.READ_IDS], control[Slot.READ_POINTERS], num_read),
                 )
@@ -214,6 +216,8 @@ def run_programs(
                     num_rows += 1
                 else:
                     end = np.int64(INVALID_INSTRUCTION)  # it waits for what never comes
+        if control[Slot.FAILED] != 0:
+            num_rows = 0
         counts[i] = num_rows
         ends[i] = end
         used += num_rows

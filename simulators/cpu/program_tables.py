@@ -12,7 +12,6 @@ import numpy as np
 
 from simulators.cpu import program_columns as columns
 from simulators.cpu.isa.analysis import (
-    find_fallback,
     flag_flow,
     forms_by_name,
     forms_of,
@@ -28,51 +27,16 @@ from simulators.cpu.isa.analysis import (
 from simulators.cpu.isa.table import (
     CLASSES,
     MAX_SAMPLE_BYTES,
-    PROFILES,
     TARGET,
     Entry,
     Isa,
     Piece,
     Use,
     Variable,
-    classes_of,
 )
-from simulators.suggest import unknown_name
+from simulators.cpu.program_choice import check_program_bytes, choose_entries
 
-MAX_WEIGHT: Final = 10_000
-"""Of a class; its entries are drawn by a table with one slot per unit of weight."""
 _WORD_MASK: Final = 2**64 - 1
-
-
-def class_weights_of(isa: Isa, profile: str, weights: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the weight of every class of `profile` that has entries; the table's unless given.
-
-    Raises:
-        ValueError: no such profile or class, a class of another profile, a weight that is negative
-            or above 10,000, or weights that sum to 0.
-    """
-    if profile not in PROFILES:
-        raise ValueError(unknown_name("profile", profile, PROFILES))
-    classes = classes_of(profile)
-    for klass, weight in (weights or {}).items():
-        if klass not in CLASSES:
-            raise ValueError(unknown_name("instruction class", klass, classes))
-        if klass not in classes:
-            raise ValueError(
-                f"weights: class '{klass}' is not in profile '{profile}', "
-                f"which has {', '.join(classes)}"
-            )
-        if not 0 <= weight <= MAX_WEIGHT:
-            raise ValueError(f"weights: {klass} = {weight} must be from 0 to {MAX_WEIGHT}")
-    present = {entry.klass for entry in isa.entries if entry.weight}
-    chosen = {**isa.class_weights, **(weights or {})}
-    result = {klass: chosen.get(klass, 0) for klass in classes if klass in present}
-    if not sum(result.values()):
-        raise ValueError(
-            f"weights sum to 0 over the classes that {isa.name} has in profile '{profile}': "
-            f"{', '.join(result)}"
-        )
-    return result
 
 
 def compile_tables(
@@ -84,16 +48,10 @@ def compile_tables(
         ValueError: `program_bytes` cannot hold the largest entry and the stop.
     """
     compiler = _Compiler(isa)
-    active = [entry for entry in isa.entries if entry.weight and weights.get(entry.klass)]
-    fallback = find_fallback(isa, active)
-    if fallback is None:
-        raise ValueError(f"{isa.name}: no entry of profile 'alu' can stand everywhere")
-    extra = [fallback]
-    if isa.define_flags is not None:
-        extra.append(next(entry for entry in isa.entries if entry.name == isa.define_flags))
     # Only what is drawn is compiled, each entry once; the order is the table's.
-    names = {entry.name for entry in (*active, *extra)}
-    entries = [entry for entry in isa.entries if entry.name in names]
+    check_program_bytes(isa, weights, program_bytes)
+    choice = choose_entries(isa, weights)
+    entries, fallback = choice.entries, choice.fallback
     for entry in entries:
         compiler.add_entry(entry)
     place = {entry.name: i for i, entry in enumerate(entries)}
@@ -102,7 +60,7 @@ def compile_tables(
     for use in isa.function_end:
         compiler.add_use(use)
     tables = compiler.entries
-    define = place[isa.define_flags] if isa.define_flags is not None else 0
+    define = 0 if choice.define_flags is None else place[choice.define_flags.name]
 
     numbers = [0] * columns.NUM_NUMBERS
     numbers[columns.PROGRAM_BYTES] = program_bytes
@@ -121,15 +79,7 @@ def compile_tables(
     numbers[columns.END_BYTES] = num_bytes_of(forms_of(isa.function_end, compiler.forms))
     numbers[columns.MAX_VARIABLES] = max(1, *(len(entry.variables) for entry in entries))
 
-    needed = numbers[columns.STOP_BYTES] + max(
-        row[columns.OPENING_BYTES] + _bytes_after(row, numbers) for row in tables
-    )
-    if program_bytes < needed:
-        raise ValueError(
-            f"{isa.name}: {program_bytes} bytes for the program are too few: an entry of these "
-            f"classes with all that it needs, and the stop, take up to {needed}"
-        )
-    class_slots, class_starts, entry_slots = _slots(active, weights, place)
+    class_slots, class_starts, entry_slots = _slots(choice.drawn, weights, place)
     return columns.Tables(
         numbers=_words(numbers),
         entries=_table(tables, columns.NUM_ENTRY_COLUMNS),
@@ -142,17 +92,6 @@ def compile_tables(
         class_starts=_words(class_starts),
         entry_slots=_words(entry_slots),
     )
-
-
-def _bytes_after(row: Sequence[int], numbers: Sequence[int]) -> int:
-    """Return what an entry needs beside its opening: flags, closing and a body, or a function."""
-    extra = numbers[columns.DEFINE_BYTES] if row[columns.NEEDS] else 0
-    scope = columns.SCOPE_NAMES[row[columns.SCOPE]]
-    if scope == "call":
-        return extra + numbers[columns.FALLBACK_BYTES] + numbers[columns.END_BYTES]
-    if scope != "none":
-        return extra + numbers[columns.FALLBACK_BYTES] + row[columns.CLOSING_BYTES]
-    return extra
 
 
 def _slots(

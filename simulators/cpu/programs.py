@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from simulators.cpu.initial_kernel import fill_data, fill_states
 from simulators.cpu.isa.table import Isa, LayoutName, state_bytes_of
+from simulators.cpu.program_choice import class_weights_of
 from simulators.cpu.program_columns import Words
-from simulators.cpu.program_tables import class_weights_of, compile_tables
+from simulators.cpu.program_tables import compile_tables
 from simulators.cpu.programs_kernel import draw_programs
 from simulators.protocol import ProgramBatch
 

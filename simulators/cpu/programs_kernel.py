@@ -1,9 +1,9 @@
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownMemberType=false
 """Random programs compiled: one kernel for all instruction sets, which come in as arrays.
 
-It draws entries, encodes them, keeps the stack of open scopes and the knowledge of which flags are
-defined, and patches the targets of branches. `program_tables` makes the arrays and says what stands
-in them; `programs` is the door. Nothing is checked here.
+It draws entries, keeps the stack of open scopes and the knowledge of which flags are defined, and
+says where branches go. `entry_kernel` encodes; `program_tables` makes the arrays and says what
+stands in them; `programs` is the door. Nothing is checked here.
 
 A program is a few sections one behind the other: the main part and the stop, then its functions.
 A section is drawn entry by entry; scopes are structured, so only the innermost counts down. What is
@@ -18,34 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.counter_rng import splitmix64, take_below
+from simulators.cpu.entry_kernel import choose, emit, emit_all, patch
 from simulators.cpu.program_columns import (
     ALL_FLAGS,
-    BASE_HIGH,
-    BASE_LOW,
-    BIAS,
     CLOSING_BYTES,
     CLOSING_SETS,
     CLOSING_UNDEFINES,
-    COUNT,
     DEFINE,
     DEFINE_BYTES,
-    DIFFERS,
     END_BYTES,
     FALLBACK,
     FALLBACK_BYTES,
     FIRST_CLOSING,
     FIRST_END,
     FIRST_OPENING,
-    FIRST_PIECE,
-    FIRST_TARGET_PIECE,
-    FIRST_VALUE,
-    FIRST_VARIABLE,
-    HIGH_WORD,
     LENGTH,
     LENGTH_WORD,
-    LISTED,
-    LOW,
-    MASK,
     MAX_BODY,
     MAX_BODY_ENTRIES,
     MAX_DEPTH,
@@ -60,9 +48,6 @@ from simulators.cpu.program_columns import (
     NUM_CLOSING,
     NUM_END,
     NUM_OPENING,
-    NUM_PIECES,
-    NUM_TARGET_PIECES,
-    NUM_VARIABLES,
     OPENING_BYTES,
     PROGRAM_BYTES,
     PROGRAM_WORDS,
@@ -70,38 +55,28 @@ from simulators.cpu.program_columns import (
     RESERVED,
     SCOPE,
     SETS,
-    SHIFT,
-    SOURCE,
-    STEP,
     STOP_BYTES,
     STOP_USE,
-    TARGET_BIT,
     TRIES,
     UNDEFINES,
-    VARIABLE,
     WRITES,
-    WRITTEN,
     Tables,
     Words,
 )
 
-_COMPILED_FROM: Final = "535ebf369844b90b3232585bf37384ce8184100c13c20a9e0c98f528c0746097"
+_COMPILED_FROM: Final = "d37add7282b82ff13802b81850c7906ec407f5da997d69409e8d346a20203632"
 """SHA-256 of the other files that are compiled in, one after the other: `counter_rng.py`,
-`cpu/program_columns.py`. numba's disk cache watches this file only. A test asks for the new hash
-when one of them has changed; writing it here is what makes numba compile anew."""
+`cpu/entry_kernel.py`, `cpu/program_columns.py`. numba's disk cache watches this file only. A test
+asks for the new hash when one of them has changed; writing it here is what makes numba compile
+anew."""
 
 # Every number is a np.uint64 because numba turns uint64 with a plain integer into a float.
 _0: Final = np.uint64(0)
 _1: Final = np.uint64(1)
-_8: Final = np.uint64(8)
 _NOTHING: Final = np.uint64(NOTHING)
 _FORWARD: Final = np.uint64(1)
 _LOOP: Final = np.uint64(2)
 _CALL: Final = np.uint64(4)
-
-_REJECTIONS: Final = 8
-"""A register that may not be written is drawn again so many times before the next free one is
-taken; 8 draws below 64 use 48 of a word's 64 bits."""
 
 _MAX_DEPTH: Final = np.uint64(MAX_DEPTH)
 _MAX_LOOPS: Final = np.uint64(MAX_LOOPS)
@@ -113,116 +88,6 @@ _NUM_ROWS: Final = MAX_DEPTH + 3
 
 _LENGTH_WORD: Final = np.uint64(LENGTH_WORD)
 _PROGRAM_WORDS: Final = np.uint64(PROGRAM_WORDS)
-
-
-@numba.njit(cache=True, forceinline=True)
-def _emit(
-    code: NDArray[np.uint8], at: np.uint64, t: Tables, use: np.uint64, chosen: Words, row: np.uint64
-) -> np.uint64:
-    """Encode one instruction at `at` with the values in `chosen[row]`; return where it ends."""
-    low, high = t.uses[use, BASE_LOW], t.uses[use, BASE_HIGH]
-    first = t.uses[use, FIRST_PIECE]
-    for piece in range(first, first + t.uses[use, NUM_PIECES]):
-        value = chosen[row, t.pieces[piece, VARIABLE]]
-        bits = (value >> t.pieces[piece, SOURCE]) & t.pieces[piece, MASK]
-        if t.pieces[piece, HIGH_WORD] == _0:
-            low |= bits << t.pieces[piece, TARGET_BIT]
-        else:
-            high |= bits << t.pieces[piece, TARGET_BIT]
-    length = t.uses[use, LENGTH]
-    for i in range(min(length, _8)):
-        code[at + i] = np.uint8(low & np.uint64(255))
-        low >>= _8
-    for i in range(_8, length):
-        code[at + i] = np.uint8(high & np.uint64(255))
-        high >>= _8
-    return at + length
-
-
-@numba.njit(cache=True, forceinline=True)
-def _patch(
-    code: NDArray[np.uint8], at: np.uint64, t: Tables, use: np.uint64, distance: np.uint64
-) -> None:
-    """Write where the branch at `at` goes to: `distance` bytes from its first, modulo 2**64."""
-    number = (distance - t.uses[use, BIAS]) >> t.uses[use, SHIFT]
-    first = t.uses[use, FIRST_TARGET_PIECE]
-    low = high = _0
-    for piece in range(first, first + t.uses[use, NUM_TARGET_PIECES]):
-        bits = (number >> t.pieces[piece, SOURCE]) & t.pieces[piece, MASK]
-        if t.pieces[piece, HIGH_WORD] == _0:
-            low |= bits << t.pieces[piece, TARGET_BIT]
-        else:
-            high |= bits << t.pieces[piece, TARGET_BIT]
-    length = t.uses[use, LENGTH]
-    for i in range(min(length, _8)):
-        code[at + i] |= np.uint8(low & np.uint64(255))
-        low >>= _8
-    for i in range(_8, length):
-        code[at + i] |= np.uint8(high & np.uint64(255))
-        high >>= _8
-
-
-@numba.njit(cache=True, forceinline=True)
-def _emit_all(
-    code: NDArray[np.uint8],
-    at: np.uint64,
-    t: Tables,
-    first: np.uint64,
-    count: np.uint64,
-    chosen: Words,
-    row: np.uint64,
-) -> np.uint64:
-    """Encode `count` uses from `first` on; return where they end."""
-    for use in range(first, first + count):
-        at = _emit(code, at, t, np.uint64(use), chosen, row)
-    return at
-
-
-@numba.njit(cache=True, forceinline=True)
-def _choose(
-    start: np.uint64,
-    word: np.uint64,
-    t: Tables,
-    entry: np.uint64,
-    reserved: np.uint64,
-    chosen: Words,
-    chosen_bits: Words,
-    row: np.uint64,
-) -> tuple[bool, np.uint64]:
-    """Draw an entry's variables into `chosen[row]`; return (all found a value, next word)."""
-    first = t.entries[entry, FIRST_VARIABLE]
-    for v in range(t.entries[entry, NUM_VARIABLES]):
-        variable = first + v
-        count = t.variables[variable, COUNT]
-        bits = _0
-        if count > _1:
-            bits = splitmix64(start, word)
-            word += _1
-        pick, bits = take_below(bits, count)
-        if t.variables[variable, LISTED] == _0:
-            chosen[row, v] = t.variables[variable, LOW] + t.variables[variable, STEP] * pick
-            continue
-        forbidden = reserved if t.variables[variable, WRITTEN] != _0 else _0
-        differs = t.variables[variable, DIFFERS]
-        if differs != _0:
-            for other in range(v):
-                if (differs >> other) & _1 != _0:
-                    forbidden |= chosen_bits[row, other]
-        value = t.variables[variable, FIRST_VALUE]
-        if t.value_bits[value + pick] & forbidden != _0:
-            for _ in range(_REJECTIONS):
-                pick, bits = take_below(bits, count)
-                if t.value_bits[value + pick] & forbidden == _0:
-                    break
-            tried = _0
-            while t.value_bits[value + pick] & forbidden != _0:
-                pick = pick + _1 if pick + _1 < count else _0
-                tried += _1
-                if tried == count:
-                    return False, word
-        chosen[row, v] = t.values[value + pick]
-        chosen_bits[row, v] = t.value_bits[value + pick]
-    return True, word
 
 
 @numba.njit(cache=True)
@@ -264,7 +129,7 @@ def draw_programs(
             if in_function:
                 for site in range(num_sites):
                     if sites[site, 2] == section:
-                        _patch(program, sites[site, 0], t, sites[site, 1], at - sites[site, 0])
+                        patch(program, sites[site, 0], t, sites[site, 1], at - sites[site, 0])
                 wanted, _ = take_below(splitmix64(start, word), _MAX_FUNCTION_ENTRIES)
                 wanted += _1
                 word += _1
@@ -306,7 +171,7 @@ def draw_programs(
                                 continue
                         if t.entries[drawn, WRITES] & reserved != _0:
                             continue
-                        found, word = _choose(
+                        found, word = choose(
                             start, word, t, drawn, reserved, chosen, chosen_bits, row
                         )
                         if found:
@@ -314,7 +179,7 @@ def draw_programs(
                             break
                     if entry == _NOTHING:
                         entry = n[FALLBACK]
-                        _, word = _choose(start, word, t, entry, reserved, chosen, chosen_bits, row)
+                        _, word = choose(start, word, t, entry, reserved, chosen, chosen_bits, row)
                     scope = t.entries[entry, SCOPE]
                     # Does it fit, and all that must still come?
                     undefined = t.entries[entry, NEEDS] & ~defined != _0
@@ -340,7 +205,7 @@ def draw_programs(
                         if body[depth] == _0:
                             # No body is empty; the place for the fallback was kept free.
                             entry = n[FALLBACK]
-                            _, word = _choose(
+                            _, word = choose(
                                 start, word, t, entry, reserved, chosen, chosen_bits, row
                             )
                             scope = _0
@@ -357,18 +222,18 @@ def draw_programs(
                     )
                     first_closing = t.entries[entry, FIRST_CLOSING]
                     num_closing = t.entries[entry, NUM_CLOSING]
-                    at = _emit_all(program, at, t, first_closing, num_closing, chosen, depth)
+                    at = emit_all(program, at, t, first_closing, num_closing, chosen, depth)
                     defined = (defined & ~t.entries[entry, CLOSING_UNDEFINES]) | t.entries[
                         entry, CLOSING_SETS
                     ]
                     if scope == _FORWARD:
                         branch = body_start[depth] - t.uses[last_opening, LENGTH]
-                        _patch(program, branch, t, last_opening, at - branch)
+                        patch(program, branch, t, last_opening, at - branch)
                         defined &= n[MERGED_FLAGS]
                     elif scope == _LOOP:
                         use = first_closing + num_closing - _1
                         branch = at - t.uses[use, LENGTH]
-                        _patch(program, branch, t, use, body_start[depth] - branch)
+                        patch(program, branch, t, use, body_start[depth] - branch)
                         loops -= _1
                     open_bytes -= t.entries[entry, CLOSING_BYTES]
                     reserved = outer_reserved[depth]
@@ -377,8 +242,8 @@ def draw_programs(
                 # Emit it.
                 if undefined:
                     define = n[DEFINE]
-                    _, word = _choose(start, word, t, define, _0, chosen, chosen_bits, _DEFINE_ROW)
-                    at = _emit_all(
+                    _, word = choose(start, word, t, define, _0, chosen, chosen_bits, _DEFINE_ROW)
+                    at = emit_all(
                         program,
                         at,
                         t,
@@ -391,7 +256,7 @@ def draw_programs(
                     defined = (defined & ~t.entries[define, UNDEFINES]) | t.entries[define, SETS]
                 first_opening = t.entries[entry, FIRST_OPENING]
                 num_opening = t.entries[entry, NUM_OPENING]
-                at = _emit_all(program, at, t, first_opening, num_opening, chosen, row)
+                at = emit_all(program, at, t, first_opening, num_opening, chosen, row)
                 count += num_opening + t.entries[entry, NUM_CLOSING]
                 defined = (defined & ~t.entries[entry, UNDEFINES]) | t.entries[entry, SETS]
                 body[depth] += _1
@@ -428,8 +293,8 @@ def draw_programs(
                         loops += _1
                         defined &= n[MERGED_FLAGS]
             if in_function:
-                at = _emit_all(program, at, t, n[FIRST_END], n[NUM_END], chosen, _0)
+                at = emit_all(program, at, t, n[FIRST_END], n[NUM_END], chosen, _0)
             else:
-                at = _emit(program, at, t, n[STOP_USE], chosen, _0)
+                at = emit(program, at, t, n[STOP_USE], chosen, _0)
             section += _1
         offsets[i + 1] = offsets[i] + np.int64(at)

@@ -17,7 +17,7 @@ from simulators.cpu.isa.analysis import fixed_bits
 from simulators.cpu.isa.table import Isa, LayoutName, state_bytes_of
 from simulators.cpu.riscv_decode import OPERATIONS, PC, operation_key
 from simulators.cpu.riscv_kernel import PAGE_BYTES, run_programs
-from simulators.cpu.states import check_batch
+from simulators.cpu.states import check_batch, plain
 from simulators.protocol import EndReason, ProgramBatch, TraceBatch
 
 _CHUNK_BYTES: Final = 256 * 2**20
@@ -102,8 +102,8 @@ class RiscvInterpreter:
             data_bytes=self._data_bytes,
             batch=batch,
         )
-        code, offsets, data = _plain(batch.code), _plain(batch.offsets), _plain(batch.data)
-        initial = _plain(np.ascontiguousarray(batch.initial_states).view(self._word))
+        code, offsets, data = plain(batch.code), plain(batch.offsets), plain(batch.data)
+        initial = plain(np.ascontiguousarray(batch.initial_states).view(self._word))
         rows = np.zeros(len(batch) + 1, np.int64)
         ends = np.zeros(len(batch), np.uint8)
         num_words = self._state_bytes // self._word.itemsize
@@ -155,11 +155,6 @@ def _operation(isa: Isa, name: str) -> str:
     if name not in OPERATIONS:
         name = name.replace("i", "", 1)  # addi, sltiu, srliw
     return f"{name}w" if isa.bits == 32 and name in _WORD_OPERATIONS else name
-
-
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array that numba takes for a plain one; for others it would compile anew."""
-    return np.require(array, requirements=["C", "ALIGNED", "WRITEABLE"])
 
 
 def _check_table(isa: Isa) -> None:

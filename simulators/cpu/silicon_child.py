@@ -52,7 +52,6 @@ NUM_ROW_WORDS: Final = 20
 _NUM_WORDS: Final = 27
 _R10, _R9, _R8, _RAX, _RDX, _RSI, _RDI = 7, 8, 9, 10, 12, 13, 14
 _ORIG_RAX, _RIP, _CS, _FLAGS, _SS = 15, 16, 17, 18, 20
-_FS_BASE: Final = 21
 
 # sys/ptrace.h, sys/prctl.h, linux/seccomp.h, asm/unistd_64.h
 _TRACEME, _GETREGS, _SETREGS, _SINGLESTEP, _SETOPTIONS = 0, 12, 13, 9, 0x4200

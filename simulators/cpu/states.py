@@ -4,9 +4,10 @@ Sizes and positions only, out of the table. How a state's values come to be is t
 the interpreter's business.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.cpu.isa.table import Isa, LayoutName, state_bytes_of
 from simulators.protocol import ProgramBatch, StateField
@@ -25,6 +26,20 @@ def state_fields(isa: Isa, layout: LayoutName) -> tuple[StateField, ...]:
     if end < state_bytes_of(parts):
         fields.append(StateField(name=PAD, offset=end, num_bytes=state_bytes_of(parts) - end))
     return tuple(fields)
+
+
+def program_counters(isa: Isa, layout: LayoutName, states: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the program counter of every state `[k, state_bytes]`, as far as the layout has it."""
+    counter = next(part for part in state_fields(isa, layout) if part.name == isa.program_counter)
+    words = np.zeros((len(states), 8), np.uint8)
+    end = counter.offset + counter.num_bytes
+    words[:, : counter.num_bytes] = states[:, counter.offset : end]
+    return words.view("<u8").reshape(-1).astype(np.uint64)
+
+
+def plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that numba takes for a plain one; for others it would compile anew."""
+    return np.require(array, requirements=["C", "ALIGNED", "WRITEABLE"])
 
 
 def check_batch(

@@ -11,13 +11,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.cpu.counted import counted
 from simulators.cpu.disassembly import disassemble
 from simulators.cpu.isa.table import Isa, LayoutField, LayoutName
 from simulators.cpu.memory_access import MemoryAccess
+from simulators.cpu.states import program_counters
+from simulators.cpu.x86_flag_reads import prefix_bytes
 from simulators.protocol import EndReason, InstructionLine
 
 _LONGEST_INSTRUCTION: Final = 15
 """Bytes; x86's."""
+_RETURNS: Final = frozenset({0xC2, 0xC3, 0xCA, 0xCB})
+"""`ret` and `retf` of x86."""
 _VERBS: Final = {
     "unmapped read": "reading",
     "unmapped write": "writing",
@@ -39,6 +44,8 @@ class TracedRun:
     """`[k, state_bytes]`."""
     end: EndReason | None = None
     """`None` where it is not known."""
+    returned: bool = False
+    """A function returned to where its empty stack said: the memory fault of `end`."""
     accesses: Sequence[MemoryAccess] = ()
     """Memory writes in order, and at the end the access that faulted; none where not recorded."""
 
@@ -97,9 +104,7 @@ def trace_rows(run: TracedRun) -> list[TraceRow]:
 
 def last_pc(run: TracedRun) -> int:
     """Return the program counter of the last state."""
-    fields = run.isa.layout(run.layout)
-    part = next(part for part in fields if part.register == run.isa.program_counter)
-    return _column(run.states[-1:], fields, part)[0]
+    return int(program_counters(run.isa, run.layout, run.states[-1:])[0])
 
 
 def instruction_at(isa: Isa, program: bytes, pc: int) -> InstructionLine:
@@ -112,15 +117,32 @@ def instruction_at(isa: Isa, program: bytes, pc: int) -> InstructionLine:
     return InstructionLine(offset=offset, code=line.code, text=line.text)
 
 
-def has_returned(isa: Isa, accesses: Sequence[MemoryAccess]) -> bool:
-    """Return whether a run that faulted did so by taking something from its empty stack.
+def has_returned(
+    isa: Isa, program: bytes, pc: int, end: EndReason, accesses: Sequence[MemoryAccess]
+) -> bool:
+    """Return whether a run ended at `pc` by returning from a function with an empty stack.
 
-    So end functions on machines that keep the place to return to on the stack.
+    So end functions on x86, which keeps the place to return to on the stack. Elsewhere they jump to
+    a register, and leave the program.
     """
-    if not accesses:
+    if isa.flag_rule != "x86" or end is not EndReason.MEMORY_FAULT:
         return False
+    return _took_from_empty_stack(isa, accesses) and _is_return(isa, program, pc)
+
+
+def _took_from_empty_stack(isa: Isa, accesses: Sequence[MemoryAccess]) -> bool:
     top = (isa.stack_address + isa.stack_bytes) % (1 << isa.bits)
-    return accesses[-1].kind == "unmapped read" and accesses[-1].address == top
+    return bool(accesses) and accesses[-1].kind == "unmapped read" and accesses[-1].address == top
+
+
+def _is_return(isa: Isa, program: bytes, pc: int) -> bool:
+    """Return whether an instruction of x86 is a return, whatever its prefixes."""
+    offset = pc - isa.code_address
+    if not 0 <= offset < len(program):
+        return False
+    code = program[offset : offset + _LONGEST_INSTRUCTION]
+    at = prefix_bytes(code, long_mode=isa.bits == 64)
+    return at < len(code) and code[at] in _RETURNS
 
 
 def flag_letters(isa: Isa, value: int) -> str:
@@ -134,28 +156,39 @@ def end_text(run: TracedRun) -> str:
     line = instruction_at(run.isa, run.program, pc)
     where = f"at {pc:#x} ({line.text})"
     steps = len(run.states) - 1
-    after = f"after {steps:,} instruction{'' if steps == 1 else 's'}"
+    after = f"after {counted(steps, 'instruction')}"
     if run.end is None:
         return f"{after}, {where}"
-    if run.end is EndReason.MEMORY_FAULT and has_returned(run.isa, run.accesses):
+    if run.returned:
         return f"returned {where} {after}: the stack is empty"
     if run.end is EndReason.MEMORY_FAULT:
-        what = "touching memory that is not there"
-        for access in run.accesses:
-            if access.kind in _VERBS:
-                number = access.num_bytes
-                what = f"{_VERBS[access.kind]} {number} byte{'' if number == 1 else 's'} "
-                what += f"at {access.address:#x}, where there is no memory"
-        return f"faulted {where}, {what}, {after}"
+        return f"faulted {where}, {_fault_text(run)}, {after}"
     return {
         EndReason.HALTED: f"stopped {where} {after}",
-        EndReason.STEP_LIMIT: f"the limit of {steps:,} steps is reached, {where}",
-        EndReason.INVALID_INSTRUCTION: f"met an instruction that the machine does not know {where}"
-        f" {after}",
+        EndReason.STEP_LIMIT: f"the limit of {counted(steps, 'step')} is reached, {where}",
+        EndReason.INVALID_INSTRUCTION: f"met an instruction that is not run here {where} {after}: "
+        "unknown to the machine, privileged, or one whose result would not repeat (clocks, random "
+        "numbers, the kind of processor)",
         EndReason.DIVIDE_ERROR: f"divided by zero, or to a quotient too large, {where} {after}",
         EndReason.SYSTEM_CALL: f"met a system call {where} {after}; it is not carried out",
         EndReason.LEFT_PROGRAM: f"left the program for {pc:#x} {after}",
     }[run.end]
+
+
+def _fault_text(run: TracedRun) -> str:
+    """Say what a run did that ended with a memory fault."""
+    isa = run.isa
+    failed = [access for access in run.accesses if access.kind in _VERBS]
+    if not failed:
+        return "touching memory that is not there or may not be written"
+    access = failed[-1]
+    what = f"{_VERBS[access.kind]} {counted(access.num_bytes, 'byte')} at {access.address:#x}"
+    if _took_from_empty_stack(isa, run.accesses):
+        return f"{what}: taking something from the empty stack"
+    in_code = 0 <= access.address - isa.code_address < isa.code_bytes
+    if access.kind == "unmapped write" and in_code:
+        return f"{what}, among the code, which programs may not write"
+    return f"{what}, where there is no memory"
 
 
 def _column(

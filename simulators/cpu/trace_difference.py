@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulators.cpu.disassembly import disassemble
 from simulators.cpu.isa.table import Isa, LayoutName
-from simulators.cpu.states import state_fields
+from simulators.cpu.states import program_counters, state_fields
 from simulators.protocol import EndReason, ProgramBatch, StateField, TraceBatch
 
 
@@ -77,7 +77,7 @@ def trace_differences(
         else:
             continue
         step = max(row - 1, 0)
-        pc = _program_counter(isa, fields, one[step])
+        pc = _address(isa, layout, one[step])
         code = batch.code[batch.offsets[i] : batch.offsets[i + 1]].tobytes()
         yield Difference(
             source=source_of(i),
@@ -126,9 +126,8 @@ def _value(field: StateField, state: NDArray[np.uint8]) -> str:
     return hex(int.from_bytes(part.tobytes(), "little"))
 
 
-def _program_counter(isa: Isa, fields: tuple[StateField, ...], state: NDArray[np.uint8]) -> int:
+def _address(isa: Isa, layout: LayoutName, state: NDArray[np.uint8]) -> int:
     """Return a state's address; a short field holds the low bytes of one in the code area."""
-    field = next(field for field in fields if field.name == isa.program_counter)
-    low = int(_value(field, state), 16)
-    size = 1 << 8 * field.num_bytes
-    return isa.code_address + (low - isa.code_address) % size
+    low = int(program_counters(isa, layout, state[np.newaxis])[0])
+    field = next(part for part in isa.layout(layout) if part.register == isa.program_counter)
+    return isa.code_address + (low - isa.code_address) % (1 << 8 * field.num_bytes)

@@ -2,12 +2,16 @@
 
 A table with every register where that is narrow enough; with 64-bit registers, all registers at
 the start and at the end, and for each step the ones that changed. What changed is marked by a
-function of the caller's: a `*` behind it, or a colour of the same width. It prints nothing.
+function of the caller's: a `*` behind it, or a colour of the same width; a legend says so. It
+prints nothing.
 """
 
 from collections.abc import Callable, Iterator
+from textwrap import fill
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from simulators.cpu.counted import counted
 from simulators.cpu.disassembly import disassemble_program
 from simulators.cpu.trace import TracedRun, TraceRow, end_text, trace_rows
 
@@ -18,6 +22,21 @@ WIDTH: Final = 120
 _START: Final = "(start)"
 _LONGEST_TEXT: Final = 44
 _BYTES_A_LINE: Final = 16
+_FLAG_WORDS: Final = MappingProxyType(
+    {
+        "CF": "carry",
+        "PF": "parity",
+        "AF": "auxiliary carry",
+        "ZF": "zero",
+        "SF": "sign",
+        "OF": "overflow",
+        "N": "negative",
+        "Z": "zero",
+        "C": "carry",
+        "V": "overflow",
+        "Q": "saturated",
+    }
+)
 
 
 def star(text: str) -> str:
@@ -31,7 +50,7 @@ def render_run(run: TracedRun, mark: Mark = star) -> str:
     if run.data:
         parts.append(render_data(run))
     parts.append(render_states(run, mark))
-    parts.append(f"end: {end_text(run)}")
+    parts.append(fill(f"end: {end_text(run)}", WIDTH, subsequent_indent="     "))
     return "\n\n".join(parts)
 
 
@@ -44,14 +63,14 @@ def render_program(run: TracedRun) -> str:
         _hex_width(base + len(run.program)),
         max((len(x.code) for x in lines), default=0),
     )
-    text = [f"program: {len(lines)} instructions, {used} of {len(run.program)} bytes"]
+    text = [f"program: {counted(len(lines), 'instruction')}, {used} of {len(run.program)} bytes"]
     text.append(f"{'offset':>6}  {'address':<{max(address, 7)}}  {'bytes':<{3 * code}} instruction")
     text += [
         f"{line.offset:6x}  {base + line.offset:<{max(address, 7)}x}  "
         f"{line.code.hex(' '):<{3 * code}} {line.text}"
         for line in lines
     ]
-    return "\n".join(text)
+    return "\n".join(line.rstrip() for line in text)
 
 
 def render_data(run: TracedRun) -> str:
@@ -75,12 +94,27 @@ def render_states(run: TracedRun, mark: Mark = star) -> str:
         if part.register not in (run.isa.program_counter, run.isa.flags)
     }
     registers = sum(max(width, len(name)) + 2 for name, width in widths.items()) - 1
-    count = f"trace: {len(rows)} states; each line shows the registers after its instruction"
-    for with_bytes in (True, False):
-        lead = _Lead(run, rows, with_bytes)
+    heading = [
+        f"trace: {counted(len(rows), 'state')}; each line shows the registers after its "
+        f"instruction; changed ones are marked like {mark('this')}".rstrip(),
+        *_flags_legend(run),
+    ]
+    leads = [_Lead(run, rows, with_bytes) for with_bytes in (True, False)]
+    for lead in leads:
         if lead.width + registers <= WIDTH:
-            return "\n".join([count, *_table(rows, widths, lead, mark)])
-    return "\n".join([count, *_changes(rows, widths, _Lead(run, rows, True), mark)])
+            return "\n".join([*heading, *_table(rows, widths, lead, mark)])
+    longest = max(len(name) + width + 2 for name, width in widths.items())
+    longest = max([longest, *(len(piece) for row in rows for piece in _writes(row))])
+    lead = leads[0] if leads[0].width + longest <= WIDTH else leads[1]
+    return "\n".join([*heading, *_changes(rows, widths, lead, mark)])
+
+
+def _flags_legend(run: TracedRun) -> Iterator[str]:
+    """Yield what the letters of the flags stand for, where there are flags."""
+    names = run.isa.flag_bits
+    if names:
+        words = ", ".join(f"{name[0]} {_FLAG_WORDS.get(name, name)}" for name in names)
+        yield f"flags, where set: {words}"
 
 
 class _Lead:
@@ -130,14 +164,17 @@ class _Lead:
 def _table(rows: list[TraceRow], widths: dict[str, int], lead: _Lead, mark: Mark) -> Iterator[str]:
     """Yield a line with every register for every row."""
     columns = {name: max(width, len(name)) for name, width in widths.items()}
-    yield lead.heading() + "".join(f"{name.lower():>{columns[name]}}  " for name in widths).rstrip()
+    names = "".join(f"{name.lower():>{columns[name]}}  " for name in widths)
+    yield (lead.heading() + names).rstrip()
+    full = lead.width + sum(width + 2 for width in columns.values())
     for row in rows:
         cells: list[str] = []
         for name, width in widths.items():
             value = f"{row.values[name]:0{width}x}"
             space = " " * (columns[name] - width)
             cells.append(space + (mark(value) if name in row.changed else f"{value} ") + " ")
-        yield (lead.of(row, mark) + "".join(cells) + _writes(row)).rstrip()
+        start = lead.of(row, mark) + "".join(cells)
+        yield from _wrapped(start, full, lead.width, [], _writes(row), mark)
 
 
 def _changes(
@@ -147,13 +184,14 @@ def _changes(
     yield from _all_registers("registers at the start:", rows[0], frozenset(), widths, mark)
     yield ""
     yield lead.heading() + "changed"
+    indent = lead.width
     for row in rows:
         cells = [
             (f"{name.lower()}=", f"{row.values[name]:0{width}x}")
             for name, width in widths.items()
             if name in row.changed
         ]
-        yield from _wrapped(lead.of(row, mark), lead.width, cells, _writes(row), mark)
+        yield from _wrapped(lead.of(row, mark), indent, indent, cells, _writes(row), mark)
     yield ""
     changed = frozenset(n for n, value in rows[-1].values.items() if value != rows[0].values[n])
     heading = "registers at the end, marked where they differ from the start:"
@@ -161,20 +199,27 @@ def _changes(
 
 
 def _wrapped(
-    start: str, indent: int, cells: list[tuple[str, str]], writes: str, mark: Mark
+    start: str,
+    used: int,
+    indent: int,
+    cells: list[tuple[str, str]],
+    writes: list[str],
+    mark: Mark,
 ) -> Iterator[str]:
-    """Yield a line and as many below it as its cells need; a mark may have no width of its own."""
-    line, used = start, indent
-    for name, value in cells:
-        width = len(name) + len(value) + 2
-        if used > indent and used + width > WIDTH:
+    """Yield a line and as many below it as its cells and writes need.
+
+    `used` is the width of what it starts with, because a mark may have no width of its own.
+    """
+    line = start
+    pieces = [(len(name) + len(value) + 2, name + mark(value) + " ") for name, value in cells]
+    pieces += [(len(piece) + 2, piece + "  ") for piece in writes]
+    for width, piece in pieces:
+        # A space at its end may stand beyond the page.
+        if used > indent and used + width > WIDTH + 1:
             yield line.rstrip()
             line, used = " " * indent, indent
-        line, used = line + name + mark(value) + " ", used + width
-    if used > indent and used + len(writes) > WIDTH:
-        yield line.rstrip()
-        line = " " * indent
-    yield (line + writes).rstrip()
+        line, used = line + piece, used + width
+    yield line.rstrip()
 
 
 def _all_registers(
@@ -196,9 +241,9 @@ def _all_registers(
         yield ("  " + "".join(cells)).rstrip()
 
 
-def _writes(row: TraceRow) -> str:
+def _writes(row: TraceRow) -> list[str]:
     """Return what the instruction wrote to memory, bytes as they lie there."""
-    return "".join(f"[{access.address:x}] <- {access.data.hex(' ')}  " for access in row.writes)
+    return [f"[{access.address:x}] <- {access.data.hex(' ')}" for access in row.writes]
 
 
 def _hex_width(value: int) -> int:

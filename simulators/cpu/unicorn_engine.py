@@ -190,8 +190,18 @@ class Engine:
         self.data_area[self.data_offset : self.data_offset + len(window)] = window
         self.stack_area[:] = 0
 
+    def check_open(self) -> None:
+        """Refuse a closed engine: the library would be given what it has freed.
+
+        Raises:
+            EmulatorFailed: the engine is closed.
+        """
+        if self.uc is None:
+            raise EmulatorFailed(f"{self.isa.name}: the emulator is closed, make a new one")
+
     def close(self) -> None:
         """Free the engine."""
+        self.control[Slot.ENGINE] = 0
         self.context = None
         self.uc = None
 

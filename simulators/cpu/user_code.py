@@ -8,7 +8,7 @@ read at them, and whatever is wrong is one `UserCodeError`. Nothing is linked, l
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from io import BytesIO
 from typing import Final
@@ -18,10 +18,14 @@ from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section
 
+from simulators.cpu.counted import counted
 from simulators.cpu.isa.table import Isa
 
 MAX_FILE_BYTES: Final = 64 * 2**20
 """An ELF larger than this is not looked into."""
+
+COMPILE_WITHOUT_COMPRESSED: Final = "compile with -march=rv32im or rv64im"
+"""What helps against compressed instructions of RISC-V, which the machines here do not have."""
 
 _MAGIC: Final = b"\x7fELF"
 _SECTION_HEADER_BYTES: Final = {32: 40, 64: 64}
@@ -29,7 +33,12 @@ _COMPRESSED: Final = 0x800
 """SHF_COMPRESSED of the ELF specification."""
 _COMPRESSED_INSTRUCTIONS: Final = 1
 """EF_RISCV_RVC of the RISC-V ELF specification."""
-_COMPILE_WITHOUT: Final = "compile with -march=rv32im or rv64im"
+_LOADED: Final = 0x2
+"""SHF_ALLOC of the ELF specification: it is in memory when the program runs."""
+_FOR_LOADERS: Final = (".eh_frame", ".gcc_except_table", ".interp")
+"""How names begin of sections with contents that a program itself does not read."""
+_WITH_CONTENTS: Final = ("SHT_PROGBITS", "SHT_NOBITS", "SHT_INIT_ARRAY", "SHT_FINI_ARRAY")
+"""Types of sections that a program reads; others are for linkers and loaders."""
 _MALFORMED: Final = (
     ELFError,
     ConstructError,
@@ -73,6 +82,10 @@ class UserCode:
     """Offset of its first instruction."""
     notes: tuple[str, ...]
     """What a user should know: where it was taken from, what was appended or left out."""
+    not_loaded: tuple[str, ...] = ()
+    """Names of other sections that the program may use, which are not in its memory."""
+    unresolved: bool = False
+    """It has relocations, which are not applied."""
 
 
 def read_user_code(data: bytes, isa: Isa, *, max_bytes: int) -> UserCode:
@@ -85,15 +98,17 @@ def read_user_code(data: bytes, isa: Isa, *, max_bytes: int) -> UserCode:
         UserCodeError: empty, too large, or no program for this machine; says which.
     """
     if data.startswith(_MAGIC):
-        code, entry, notes = _text_section(data, isa, max_bytes)
+        user = _text_section(data, isa, max_bytes)
     else:
-        code, entry, notes = data, 0, [f"raw code of {len(data):,} bytes"]
+        note = f"raw code of {counted(len(data), 'byte')}"
+        user = UserCode(code=data, entry=0, notes=(note,))
+    _check_size(user.code, isa, max_bytes)
+    if user.code.endswith(isa.stop):
+        return user
+    code = user.code + isa.stop
     _check_size(code, isa, max_bytes)
-    if not code.endswith(isa.stop):
-        code += isa.stop
-        notes.append(f"it does not end with the stop instruction ({isa.stop.hex(' ')}): appended")
-        _check_size(code, isa, max_bytes)
-    return UserCode(code=code, entry=entry, notes=tuple(notes))
+    note = f"it does not end with the stop instruction ({isa.stop.hex(' ')}): appended"
+    return replace(user, code=code, notes=(*user.notes, note))
 
 
 def _check_size(code: bytes, isa: Isa, max_bytes: int) -> None:
@@ -107,16 +122,16 @@ def _check_size(code: bytes, isa: Isa, max_bytes: int) -> None:
         )
     if len(code) % isa.alignment:
         riscv = isa.elf_machine == "EM_RISCV"
-        hint = f"; if they are compressed, {_COMPILE_WITHOUT}" if riscv else ""
+        hint = f"; if they are compressed, {COMPILE_WITHOUT_COMPRESSED}" if riscv else ""
         raise UserCodeError(
             Problem.NOT_WHOLE_INSTRUCTIONS,
-            f"{len(code)} bytes are not whole instructions of {isa.title}, "
+            f"{counted(len(code), 'byte')} are not whole instructions of {isa.title}, "
             f"which begin at multiples of {isa.alignment}{hint}",
         )
 
 
-def _text_section(data: bytes, isa: Isa, max_bytes: int) -> tuple[bytes, int, list[str]]:
-    """Return the bytes of `.text`, the offset of the entry point, and notes."""
+def _text_section(data: bytes, isa: Isa, max_bytes: int) -> UserCode:
+    """Return the bytes of `.text` as they stand, with the offset of the entry point, and notes."""
     if len(data) > MAX_FILE_BYTES:
         raise UserCodeError(
             Problem.TOO_LARGE,
@@ -142,11 +157,14 @@ def _text_section(data: bytes, isa: Isa, max_bytes: int) -> tuple[bytes, int, li
             isa.elf_machine == "EM_RISCV" and int(elf["e_flags"]) & _COMPRESSED_INSTRUCTIONS
         )
         unresolved = any(elf.get_section_by_name(f".rel{kind}.text") for kind in ("", "a"))
+        not_loaded = tuple(
+            str(section.name) for section in elf.iter_sections() if _may_be_used(section)
+        )
     except UserCodeError:
         raise
     except _MALFORMED as error:
         raise UserCodeError(Problem.MALFORMED_ELF, f"the ELF is malformed: {error}") from error
-    notes = [f"section .text of an ELF, {size:,} bytes"]
+    notes = [f"section .text of an ELF, {counted(size, 'byte')}"]
     if linked:
         notes[0] += f", linked at {start:#x}, run at {isa.code_address:#x}"
     if not 0 <= entry < max(size, 1):
@@ -154,11 +172,37 @@ def _text_section(data: bytes, isa: Isa, max_bytes: int) -> tuple[bytes, int, li
         entry = 0
     elif entry:
         notes.append(f"the entry point is {entry:#x} bytes into it")
+    if not_loaded:
+        some = len(not_loaded) > 1
+        notes.append(
+            f"section{'s' if some else ''} {', '.join(not_loaded)} {'are' if some else 'is'} not "
+            "loaded: what the program reads there is wrong"
+        )
     if compressed:
-        notes.append(f"it may have compressed instructions, which end the run: {_COMPILE_WITHOUT}")
+        notes.append(
+            "it may have compressed instructions, which end the run: " + COMPILE_WITHOUT_COMPRESSED
+        )
     if unresolved:
         notes.append("it has relocations, which are not applied: link it first")
-    return code, entry, notes
+    return UserCode(
+        code=code,
+        entry=entry,
+        notes=tuple(notes),
+        not_loaded=not_loaded,
+        unresolved=unresolved,
+    )
+
+
+def _may_be_used(section: Section) -> bool:
+    """Say whether a program may read a section, or run it, that is not `.text`."""
+    if not int(section["sh_flags"]) & _LOADED or not int(section["sh_size"]):
+        return False
+    name = str(section.name)
+    return (
+        section["sh_type"] in _WITH_CONTENTS
+        and name != ".text"
+        and not name.startswith(_FOR_LOADERS)
+    )
 
 
 def _check_machine(elf: ELFFile, isa: Isa) -> None:

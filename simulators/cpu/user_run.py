@@ -12,6 +12,7 @@ its working directory.
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,8 +31,8 @@ from simulators.sandbox import Ending, run_limited
 
 CPU_SECONDS: Final = 60
 """For a child; most of it is for compiling, the first time after an installation."""
-MEMORY_BYTES: Final = 8 * 2**30
-"""Of address space: the emulator reserves 1 GiB for each engine without using it."""
+MEMORY_BYTES: Final = 2 * 2**30
+"""Of address space: 0.6 GiB were measured, of it 10 MiB for each engine that is not yet freed."""
 OUTPUT_BYTES: Final = 256 * 2**20
 _WALL_SECONDS: Final = 300.0
 _PROGRAMS_A_CHILD: Final = 500
@@ -40,6 +41,8 @@ _RESULTS: Final = "results"
 _MISSING: Final = 3
 """Exit code of a child that lacks a package, and has said which."""
 _CHILD = (
+    # Else numpy's library reserves memory for a thread on each of the machine's processors.
+    "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
     f"from {__name__} import main; main()"
 )
@@ -171,25 +174,25 @@ def run_here(
     from simulators.cpu.emulator import Emulator
 
     isa = find_isa(bench.isa)
-    emulators: dict[int, Emulator] = {}
     for program in programs:
-        entry = _program_counter(isa, bench.layout, program.initial_state) - isa.code_address
-        if entry not in emulators:
-            emulators[entry] = Emulator(
-                isa,
-                layout=bench.layout,
-                program_bytes=bench.program_bytes,
-                data_bytes=bench.data_bytes,
-                max_states=bench.max_states,
-                hook="python",
-                entry=entry,
-            )
+        # An engine each: what a program could leave in one beyond registers and memory is not for
+        # the next user's to find.
+        emulator = Emulator(
+            isa,
+            layout=bench.layout,
+            program_bytes=bench.program_bytes,
+            data_bytes=bench.data_bytes,
+            max_states=bench.max_states,
+            hook="python",
+            entry=_program_counter(isa, bench.layout, program.initial_state) - isa.code_address,
+        )
         batch = batch_of([program.code], _row(program.initial_state), _row(program.data))
         accesses: tuple[MemoryAccess, ...] = ()
-        if record_accesses:
-            traces, (accesses,) = emulators[entry].run_with_accesses(batch)
-        else:
-            traces = emulators[entry].run(batch)
+        with closing(emulator):
+            if record_accesses:
+                traces, (accesses,) = emulator.run_with_accesses(batch)
+            else:
+                traces = emulator.run(batch)
         end = EndReason(int(traces.end_reasons[0]))
         yield UserRun(states=traces.states, end=end, accesses=accesses)
 

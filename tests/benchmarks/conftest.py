@@ -30,7 +30,11 @@ def make_cpu_samples(first: int, count: int) -> SampleSet:
     return SampleSet(
         corpus="cpu-toy",
         config_sha256="c" * 64,
-        options={"system": "toy", "memory_bytes": MEMORY_BYTES, "max_instructions": 16},
+        settings={
+            "source": "cpu",
+            "system_version": machine.version,
+            "options": {"system": "toy", "memory_bytes": MEMORY_BYTES, "max_instructions": 16},
+        },
         prompt_bytes=MEMORY_BYTES + 16,
         shard_sha256=(f"{first:064x}",),
         keys=tuple(f"cpu-toy-test-{first + i:08d}" for i in range(count)),
@@ -57,7 +61,15 @@ def make_machine_samples(task: SimulationTask, first: int, count: int) -> Sample
     return SampleSet(
         corpus=task.spec.corpus,
         config_sha256="c" * 64,
-        options={"system": task.system, "profile": task.profile, "layout": task.layout},
+        settings={
+            "source": "cpu",
+            "system_version": machine.version,
+            "options": {
+                "system": task.system,
+                "profile": task.profile,
+                "layout": task.layout,
+            },
+        },
         prompt_bytes=memory_bytes + task.state_bytes,
         shard_sha256=(f"{first:064x}",),
         keys=tuple(f"{task.spec.corpus}-test-{first + i:08d}" for i in range(count)),
@@ -84,7 +96,7 @@ def make_tune_samples(first: int, count: int) -> SampleSet:
     return SampleSet(
         corpus="abc-midi",
         config_sha256="c" * 64,
-        options={"tunes": "made-up"},
+        settings={"source": "music", "options": {"tunes": "made-up"}},
         prompt_bytes=0,
         shard_sha256=(f"{first:064x}",),
         keys=tuple(f"abc-midi-test-{first + i:08d}" for i in range(count)),

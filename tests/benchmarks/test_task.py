@@ -1,5 +1,6 @@
 """The tasks: what they ask, their limits, the shuffled source, the breakdown by instruction."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -23,7 +24,7 @@ def sample_set(
     return SampleSet(
         corpus="made-up",
         config_sha256="c" * 64,
-        options={},
+        settings={},
         prompt_bytes=prompt_bytes,
         shard_sha256=("0" * 64,),
         keys=tuple(f"key-{i}" for i in range(len(files))),
@@ -73,9 +74,17 @@ def test_a_corpus_of_another_form_is_refused(
     with pytest.raises(TaskError, match="found no simulations; meant for corpus cpu-toy"):
         prepare(TASKS["cpu-toy"], tune_samples)
     with pytest.raises(
-        TaskError, match=r"\(system rv32, profile call, layout narrow\).*system toy"
+        TaskError,
+        match=r"\(system rv32, version .*, profile call, layout narrow\).*system toy",
     ):
         prepare(TASKS["cpu-rv32"], cpu_samples)
+    for changes, said in (
+        ({"programs": {"files": "0" * 64}}, "programs of a user"),
+        ({"system_version": "0"}, "found system toy, version 0;"),
+    ):
+        others = replace(cpu_samples, settings={**cpu_samples.settings, **changes})
+        with pytest.raises(TaskError, match=said):
+            prepare(TASKS["cpu-toy"], others)
 
 
 def test_a_target_that_may_not_be_written_is_an_error_not_a_wrong_score() -> None:

@@ -219,8 +219,26 @@ REFUSED = [
     (["convert", "runs/count/model", "t.abc", "-o", "t.mid"], "was not trained to convert"),
     (["convert", "runs/pairs/model", "16.bin", "-o", "t.mid"], "cannot turn .bin into .mid"),
     (["convert", "runs/pairs/model", "bad.abc", "-o", "t.mid"], "bad.abc: not a tune"),
-    (["generate", "runs/count/model", "long.bin", "-o", "o"], "the 16 patches"),
-    (["generate", "runs/count/model", "nosuffix", "-o", "o"], "needs a suffix"),
+    (["generate", "runs/count/model", "--prompt", "long.bin", "-o", "o"], "the 16 patches"),
+    (["generate", "runs/count/model", "--prompt", "nosuffix", "-o", "o"], "needs a suffix"),
+    (["generate", "runs/count/model", "-o", "o"], "say what to write: --ext mid"),
+    (["generate", "runs/count/model", "--prompt", "empty.bin", "-o", "o"], "an empty file; leave"),
+    (["generate", "runs/count/model", "--ext", "bin", "--num", "2", "-o", "o"], "all the same"),
+    (["generate", "runs/count/model", "--ext", "bin", "--temperature", "0"], "must be above 0"),
+    (["generate", "runs/count/model", "--ext", "bin", "--top-p", "1.5"], "at most 1, not 1.5"),
+    (["generate", "runs/count/model", "--ext", "bin", "--num", "2", "--top-k", "3"], "-o FOLDER"),
+    (["generate", "runs/count/model", "--ext", "bin", "-o", "3.bin/o"], "3.bin/o: cannot be writ"),
+    (["simulate", "runs/count/model", "16.bin", "--compare"], "pass --system, one of toy, "),
+    (["simulate", "runs/count/model", "16.bin", "--compare", "--system", "toi"], "mean 'toy'?"),
+    (["simulate", "runs/count/model", "empty.bin", "-o", "o"], "0 bytes; this model needs"),
+    (["simulate", "runs/count/model", "16.bin", "-o", "3.bin/o"], "3.bin/o: cannot be written: "),
+    (["convert", "runs/pairs/model", "empty.abc", "-o", "o.mid"], "empty.abc: an empty file"),
+    (["convert", "runs/pairs/model", "long.abc", "-o", "o.mid"], "long.abc: what is given takes"),
+    (["convert", "runs/pairs/model", "t.abc", "-o", "3.bin/o.mid"], "o.mid: cannot be written: "),
+    (["convert", "runs/pairs/model", "data", "-o", "made"], "data: holds no .abc file"),
+    (["convert", "runs/pairs/model", "data", "-o", "-"], "needs a folder: -o FOLDER"),
+    (["convert", "runs/pairs/model", "data", "--to", "abc", "-o", "x"], "cannot turn .* into .abc"),
+    (["convert", "runs/pairs/model", "absent.abc", "-o", "o.mid"], "No such file"),
 ]  # fmt: skip
 
 
@@ -228,10 +246,12 @@ REFUSED = [
 def test_a_mistake_is_one_clear_line_and_exit_code_2(
     home: Path, arguments: list[str], message: str
 ) -> None:
-    for name, size in (("3.bin", 3), ("16.bin", 16), ("long.bin", 1000), ("nosuffix", 4)):
+    for name, size in (("3.bin", 3), ("16.bin", 16), ("long.bin", 1000), ("nosuffix", 4),
+                       ("empty.bin", 0), ("empty.abc", 0)):  # fmt: skip
         (home / name).write_bytes(bytes(size))
     (home / "bad.abc").write_text("no tune at all")
     (home / "t.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    (home / "long.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\n" + "CDEF|" * 99 + "\n")
     assert message in refused(home, *arguments)
     assert not (home / "o").exists()
 
@@ -316,7 +336,10 @@ def test_the_model_writes_files(home: Path) -> None:
     assert trace[:16] == bytes(range(16))
     assert 16 <= len(trace) <= 36
     (home / "start.bin").write_bytes(bytes(range(16)))
-    assert bgpt(home, "generate", "runs/count/model", "start.bin", "-o", "whole.bin")[0] == 0
+    assert (
+        bgpt(home, "generate", "runs/count/model", "--prompt", "start.bin", "-o", "whole.bin")[0]
+        == 0
+    )
     longest = load_model(home / "runs/count/model").config.max_patches * 16
     assert (home / "whole.bin").read_bytes()[:30] == trace[:30]
     assert (home / "whole.bin").stat().st_size <= longest
@@ -334,7 +357,7 @@ def test_a_run_folder_stands_for_its_model(home: Path) -> None:
         ["eval", "count", "--files", "p.bin"],
         ["eval", "pairs", "--corpus", "data/pairs"],
         ["simulate", "count", "p.bin", "--max-bytes", "20", "-o", "o.bin"],
-        ["generate", "count", "p.bin", "--max-bytes", "20", "-o", "o.bin"],
+        ["generate", "count", "--prompt", "p.bin", "--max-bytes", "20", "-o", "o.bin"],
         ["convert", "pairs", "tune.abc", "-o", "o.mid"],
     ):
         answers: list[tuple[object, ...]] = []

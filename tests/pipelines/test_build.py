@@ -377,6 +377,8 @@ def test_progress_is_told_from_the_kept_to_the_total(tmp_path: Path) -> None:
 
 def test_build_json_holds_versions_and_the_manifest_none(undisturbed: Path) -> None:
     versions = json.loads((undisturbed / "build.json").read_text())
+    for package in ("unicorn", "capstone", "pyelftools"):
+        assert versions[package] == importlib.metadata.version(package)
     assert versions["python"].startswith("3.")
     assert "pyarrow" in versions
     assert "python" not in (undisturbed / "manifest.json").read_text()

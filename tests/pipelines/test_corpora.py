@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,24 @@ def test_options_of_a_machine_go_over_the_configured_ones() -> None:
 
 
 def test_programs_make_another_source(tmp_path: Path) -> None:
-    config = change_corpus(packaged_corpora()["cpu-rv64"], programs=str(tmp_path))
-    assert isinstance(make_source("cpu-rv64", config), ProgramsSource)
+    config = packaged_corpora()["cpu-rv64"]
+    assert config.cpu is not None
+    weighed = replace(config, cpu=replace(config.cpu, max_instructions=9, weights={"load": 3}))
+    changed = change_corpus(weighed, programs=str(tmp_path), cpu={"profile": "fault"})
+    assert isinstance(make_source("cpu-rv64", changed), ProgramsSource)
+    assert changed.cpu == replace(config.cpu, profile="fault")
+
+
+@pytest.mark.parametrize("given", [{"max_instructions": 9}, {"weights": {"load": 3}}])
+def test_what_decides_nothing_about_programs_of_a_user_is_refused(given: dict[str, Any]) -> None:
+    (name,) = given
+    option = name.replace("_", "-")
+    config = packaged_corpora()["cpu-rv64"]
+    assert config.cpu is not None
+    with pytest.raises(ConfigError, match=f"--{option} says how programs are drawn; with --progra"):
+        change_corpus(config, programs="x", cpu=given)
+    with pytest.raises(ValueError, match=f"{name}: decides nothing where programs are a user's"):
+        replace(config, programs="x", cpu=replace(config.cpu, **given))
 
 
 @pytest.mark.parametrize(
@@ -177,5 +194,6 @@ def test_options_of_machines_for_tunes_are_refused(changes: dict[str, Any], mess
 
 
 def test_a_profile_that_there_is_not_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="unknown profile 'lop': did you mean 'loop'"):
+    known = "Known: alu, memory, branch, loop, call, fault"
+    with pytest.raises(ConfigError, match=f"unknown profile 'lop': did you mean 'loop'.*{known}"):
         change_corpus(packaged_corpora()["cpu-rv32"], cpu={"profile": "lop"})

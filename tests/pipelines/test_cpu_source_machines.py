@@ -1,11 +1,17 @@
 """The CPU source over real machines: ends, what is too long, counts, and a fault of ours."""
 
+import re
+import shlex
+import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from pipelines import __main__ as command
 from pipelines.build import build_corpus
 from pipelines.config import ConfigError, parse
 from pipelines.corpora import change_corpus, make_source, packaged_corpora
@@ -16,6 +22,8 @@ from pipelines.sources.cpu_options import read_weights
 from pipelines.sources.cpu_samples import group_of_program
 from pipelines.split import side_of_group
 from simulators.batches import batch_of
+from simulators.cpu.isa.catalogue import ISAS
+from simulators.cpu.isa.table import LAYOUTS
 from simulators.cpu.layout import lay_out, split_file, split_memory
 from simulators.cpu.machine import Machine
 from simulators.protocol import EndReason
@@ -30,6 +38,14 @@ def machine() -> Machine:
     system = OPTIONS.make_system()
     assert isinstance(system, Machine)
     return system
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_programs_of_one_instruction_are_split_too(side: Side) -> None:
+    options = CpuOptions(system="rv32", memory_bytes=256, max_instructions=1, profile="alu")
+    source = CpuSource(corpus="cpu-rv32", seed=0, options=options)
+    groups = {sample.group for sample in source.shard(source.plan({}), side, 0, 40).samples}
+    assert len(groups) > 10
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -137,8 +153,8 @@ def test_an_end_that_the_profile_does_not_allow_says_how_to_make_that_draw_alone
         ({"system": "rv23"}, "unknown system 'rv23': did you mean 'rv32'"),
         ({"profile": "lop"}, "unknown profile 'lop': did you mean 'loop'"),
         ({"layout": "narow"}, "unknown layout 'narow': did you mean 'narrow'"),
-        ({"weights": {"laod": 1}}, "unknown class 'laod': did you mean 'load'"),
-        ({"profile": "alu", "weights": {"load": 1}}, "profile 'alu' has none"),
+        ({"weights": {"laod": 1}}, "unknown instruction class 'laod': did you mean 'load'"),
+        ({"profile": "alu", "weights": {"load": 1}}, "is not in profile 'alu'"),
         (
             {
                 "profile": "alu",
@@ -148,7 +164,7 @@ def test_an_end_that_the_profile_does_not_allow_says_how_to_make_that_draw_alone
             },
             "sum to 0",
         ),
-        ({"weights": {"load": -1}}, "must not be negative"),
+        ({"weights": {"load": -1}}, "load = -1 must be a whole number from 0"),
         ({"memory_bytes": 64}, "memory_bytes = 64 must be a multiple of 16 and at least 80"),
         ({"system": "toy", "memory_bytes": 512}, "the toy CPU has no profile"),
     ],
@@ -164,18 +180,54 @@ def test_options_that_a_machine_cannot_have_are_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_the_cure_of_a_damaged_corpus_names_profile_layout_and_weights(tmp_path: Path) -> None:
-    config = change_corpus(
-        packaged_corpora()["cpu-rv32"],
-        train_samples=3,
-        test_samples=0,
-        cpu={"layout": "full", "weights": {"divide": 0, "load": 3}},
-    )
-    build_corpus(make_source("cpu-rv32", config), config.needed, tmp_path)
-    assert (
-        "bgpt-data build cpu-rv32 --train-samples 3 --test-samples 0 --seed 0 --profile call "
-        f"--layout full --weights divide=0,load=3 --out {tmp_path}"
-    ) in cure(tmp_path, Corpus.open(tmp_path).manifest)
+# A corpus, and what was said of it when it was built.
+CURED: list[tuple[str, dict[str, Any]]] = [
+    ("cpu-rv32", {"seed": 7, "cpu": {"profile": "alu", "memory_bytes": 256}}),
+    ("cpu-rv32", {"cpu": {"layout": "full", "weights": {"divide": 0, "load": 3}}}),
+    ("cpu-x86_64", {"cpu": {"layout": "full", "max_instructions": 10, "profile": "fault"}}),
+    ("cpu-toy", {"cpu": {"memory_bytes": 128, "max_instructions": 9}}),
+    ("cpu-toy-paper", {}),
+    ("cpu-toy", {"stream": "paper", "seed": 3}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), CURED)
+def test_the_cure_of_a_damaged_corpus_makes_the_same_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any]
+) -> None:
+    built, again = tmp_path / "built", tmp_path / "again"
+    config = change_corpus(packaged_corpora()[name], train_samples=3, test_samples=0, **changes)
+    build_corpus(make_source(name, config), config.needed, built)
+    manifest = Corpus.open(built).manifest
+    (line,) = re.findall(r'"bgpt-data (.*)"', cure(again, manifest))
+    monkeypatch.setattr(sys, "argv", ["bgpt-data", *shlex.split(line), "--workers", "1"])
+    with pytest.raises(SystemExit) as caught:
+        command.main()
+    assert caught.value.code in (0, None)
+    assert Corpus.open(again).manifest == manifest
+
+
+def test_a_layout_has_programs_that_its_samples_have_room_for() -> None:
+    narrow = {"aarch64": 44, "rv32": 80, "rv64": 44, "thumb": 80, "x86_16": 96, "x86_64": 48}
+    for name in ISAS:
+        for layout in LAYOUTS:
+            corpus = change_corpus(packaged_corpora()[f"cpu-{name}"], cpu={"layout": layout})
+            assert corpus.cpu is not None
+            system = corpus.cpu.make_system()
+            assert isinstance(system, Machine)
+            assert corpus.cpu.settings()["max_instructions"] == system.max_instructions
+            assert layout == "full" or system.max_instructions == narrow.get(name, 80)
+            traces = system.run(system.draw(0, np.arange(300, dtype=np.uint64)))
+            assert np.mean(traces.end_reasons == EndReason.STEP_LIMIT) < 0.1, (name, layout)
+
+
+def test_little_memory_has_shorter_programs_and_what_is_given_stays() -> None:
+    options = CpuOptions(system="rv32", memory_bytes=192, profile="alu")
+    assert options.settings()["max_instructions"] == 192 // 4
+    assert replace(options, max_instructions=7).settings()["max_instructions"] == 7
+    assert replace(options, max_instructions=7, layout="full").make_system().memory_bytes == 192
+    with pytest.raises(ValueError, match="max_instructions: missing; the toy CPU has no default"):
+        CpuOptions(system="toy", memory_bytes=64)
 
 
 @pytest.mark.parametrize("text", ["load", "load=", "=3", "load=x", "load=-1", "load=1,,divide=0"])

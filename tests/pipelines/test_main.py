@@ -145,7 +145,8 @@ def test_verify_names_shard_hashes_and_cure_and_exits_with_1(
         f"error: train/cpu-toy-000001.tar: sha256 {found} "
         f"does not match manifest.json ({recorded})",
         'Run "bgpt-data build cpu-toy --train-samples 1500 --test-samples 300 --seed 0 '
-        f'--out {out}", with --params FILE if it was built with one: it rebuilds that shard alone.',
+        f'--memory-bytes 64 --max-instructions 16 --out {out}", with --params FILE '
+        "if it was built with one: it rebuilds that shard alone.",
     ]
     (command,) = re.findall(r'"bgpt-data (.*)"', err)
     code, _, _ = run(capsys, monkeypatch, *shlex.split(command), "--workers", 1)
@@ -231,7 +232,10 @@ MISTAKES = [
         ["build", "cpu-rv32", "--out", "{out}", "--layout", "ful"],
         "error: unknown layout 'ful': did",
     ),
-    (["build", "cpu-rv32", "--out", "{out}", "--weights", "laod=1"], "error: unknown class 'laod'"),
+    (
+        ["build", "cpu-rv32", "--out", "{out}", "--weights", "laod=1"],
+        "error: unknown instruction class 'laod'",
+    ),
     (["build", "cpu-rv32", "--out", "{out}", "--weights", "load"], "error: weights: 'load' is not"),
     (["build", "cpu-rv32", "--out", "{out}", "--memory-bytes", "64"], "error: memory_bytes = 64"),
     (
@@ -239,6 +243,14 @@ MISTAKES = [
         "error: {out}: no such folder",
     ),
     (["build", "cpu-toy", "--out", "{out}", "--programs", "{out}"], "error: --programs goes with"),
+    (
+        ["build", "cpu-rv32", "--out", "{out}", "--programs", "{out}", "--max-instructions", "9"],
+        "error: --max-instructions says how programs are drawn; with --programs they are your own",
+    ),
+    (
+        ["build", "cpu-toy", "--out", "{out}", "--stream", "paper", "--memory-bytes", "64"],
+        "error: --memory-bytes 64: --stream paper has always 1024; leave it out",
+    ),
     (
         ["build", "cpu-toy", "--out", "{out}", "--profile", "loop"],
         "error: profile = 'loop': the to",

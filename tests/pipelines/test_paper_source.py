@@ -273,6 +273,16 @@ def test_a_stream_that_does_not_go_with_a_corpus_is_refused(
         change_corpus(packaged_corpora()[name], stream=stream)
 
 
+@pytest.mark.parametrize(("option", "value"), [("memory_bytes", 64), ("max_instructions", 16)])
+def test_other_sizes_than_the_papers_are_refused(option: str, value: int) -> None:
+    corpus = packaged_corpora()["cpu-toy-paper"]
+    words = f"--{option.replace('_', '-')} {value}: --stream paper has always .*; leave it out"
+    with pytest.raises(ConfigError, match=words):
+        change_corpus(corpus, stream="paper", cpu={option: value})
+    own = {"memory_bytes": 1024, "max_instructions": 255}
+    assert change_corpus(corpus, stream="paper", cpu=own).stream == "paper"
+
+
 def test_a_parameter_file_says_the_stream_and_the_papers_setting(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (

@@ -8,17 +8,20 @@ import pytest
 
 from pipelines.build import build_corpus
 from pipelines.corpora import change_corpus, make_source, packaged_corpora
-from pipelines.corpus import Corpus
+from pipelines.corpus import Corpus, cure
 from pipelines.inspect import find_sample, render_sample
 from pipelines.plan import SIDES, SourceError
-from pipelines.sources import programs
+from pipelines.sources import program_files, programs
 from pipelines.sources.cpu_options import CpuOptions
-from pipelines.sources.cpu_samples import group_of_program
+from pipelines.sources.cpu_samples import RETURNED, end_name, group_of_program
 from pipelines.sources.programs import ProgramsSource
 from pipelines.split import side_of_group
 from pipelines.verify import verify_corpus
 from simulators.cpu import user_run
 from simulators.cpu.layout import split_file
+from simulators.cpu.machine import Machine
+from simulators.cpu.user_code import Problem
+from simulators.protocol import EndReason
 from tests.simulators.elf_files import make_elf
 
 OPTIONS = CpuOptions(system="rv64", memory_bytes=512, max_instructions=20, profile="memory")
@@ -37,20 +40,30 @@ def addi(number: int) -> bytes:
 KEPT = {
     "a/one.bin": addi(1) + EBREAK,
     "a/two.bin": addi(2),
-    "exit.bin": addi(3) + ECALL + EBREAK,
+    "exit": addi(3) + ECALL + EBREAK,
     "function.bin": addi(4) + RET,
     "linked.elf": make_elf(EBREAK + addi(5) + EBREAK, "EM_RISCV", 64, entry=0x400004),
 }
 DROPPED = {
     "empty.bin": (b"", "empty"),
+    "f.c": (b"int f(void) { return 1; }\n", "other_file"),
     "forever.bin": (FOREVER, "too_long"),
     "large.bin": (addi(1) * 120, "too_large"),
     "load.bin": (addi(6) + NOWHERE, "faulted"),
     "nothing.bin": (EBREAK, "no_step"),
     "other.elf": (make_elf(EBREAK, "EM_X86_64", 64), "other_machine"),
+    "README": ("Prüfsummen, see README\n".encode() * 400, "text_file"),
     "text.elf": (make_elf(EBREAK, "EM_RISCV", 64, name=".data"), "no_text_section"),
     "uneven.bin": (b"\1\2\3", "not_whole_instructions"),
     "unknown.bin": (addi(7) + b"\xff" * 4, "invalid_instruction"),
+    "with-data.elf": (
+        make_elf(addi(8) + EBREAK, "EM_RISCV", 64, other=(".data", 1, 3, 4)),
+        "needs_data",
+    ),
+    "with-relocations.elf": (
+        make_elf(addi(9) + EBREAK, "EM_RISCV", 64, kind="ET_REL", other=(".rela.text", 4, 0, 24)),
+        "needs_linking",
+    ),
     "z-again.bin": (addi(1) + EBREAK, "same_program"),
 }
 
@@ -101,7 +114,7 @@ def test_every_file_is_a_sample_or_dropped_with_a_reason(corpus: Corpus) -> None
 
 
 def test_samples_stand_in_the_order_of_names_on_the_side_of_their_program(corpus: Corpus) -> None:
-    codes = [addi(1) + EBREAK, addi(2) + EBREAK, KEPT["exit.bin"], addi(4) + RET + EBREAK]
+    codes = [addi(1) + EBREAK, addi(2) + EBREAK, KEPT["exit"], addi(4) + RET + EBREAK]
     codes.append(EBREAK + addi(5) + EBREAK)
     ends = ["halted", "halted", "system_call", "left_program", "halted"]
     for side in SIDES:
@@ -170,15 +183,77 @@ def test_faults_are_kept_where_the_profile_has_them(folder: Path, tmp_path: Path
     assert sum(plan.available.values()) == 1
 
 
-def test_a_function_that_returns_is_kept_where_the_stack_says_where_to(tmp_path: Path) -> None:
+def test_a_return_on_an_empty_stack_is_an_end_of_its_own_and_a_pop_is_a_fault(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "function.bin").write_bytes(bytes.fromhex("40 c3"))  # inc ax; ret
-    (tmp_path / "pop.bin").write_bytes(bytes.fromhex("40 a1 00 f0"))  # inc ax; mov ax, [f000h]
-    options = CpuOptions(system="x86_16", memory_bytes=512, max_instructions=20, profile="call")
+    (tmp_path / "pop.bin").write_bytes(bytes.fromhex("40 58"))  # inc ax; pop ax
+    options = CpuOptions(system="x86_16", memory_bytes=512, profile="call")
     source = ProgramsSource(corpus="mine", seed=0, options=options, folder=tmp_path)
-    plan = source.plan({})
-    assert plan.available is not None
-    assert sum(plan.available.values()) == 1
+    plan = source.plan({"train": 9, "test": 9})
     assert plan.dropped == {"faulted": 1}
+    (side,) = [side for side, number in (plan.numbers or {}).items() if number]
+    shard = source.shard(plan, side, 0, 1)
+    assert shard.samples[0].meta["end"] == "returned"
+    assert shard.counts["end.returned"] == 1
+
+
+def test_a_program_that_reads_an_undefined_flag_is_dropped(tmp_path: Path) -> None:
+    code = "31 c0 f7 e1 0f 94 c0 f4"  # xor eax, eax; mul ecx; sete al; hlt
+    (tmp_path / "reads.bin").write_bytes(bytes.fromhex(code))
+    options = CpuOptions(system="x86_64", memory_bytes=512, profile="call")
+    source = ProgramsSource(corpus="mine", seed=0, options=options, folder=tmp_path)
+    with pytest.raises(
+        SourceError, match=r"reads_undefined_flag 1; the first, reads.bin: ZF at 0x100004, which"
+    ):
+        source.plan({})
+
+
+def test_a_program_that_is_too_large_says_what_memory_is_enough(corpus: Corpus) -> None:
+    by_file = corpus.manifest.provenance["dropped_by_file"]
+    assert by_file["large.bin"][0].endswith("there is room for 448; give --memory-bytes 560")
+    assert 120 * 4 + 4 <= 560 - 64 < 120 * 4 + 4 + 16
+
+
+def test_a_file_without_end_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zeros = Path("/dev/zero")
+    monkeypatch.setattr(program_files, "MAX_FILE_BYTES", 5000)
+    drops: list[program_files.Drop] = []
+    machine = OPTIONS.make_system()
+    assert isinstance(machine, Machine)
+    assert not program_files.read_programs([("zeros", zeros)], machine, drops)
+    assert [(drop.reason, drop.detail) for drop in drops] == [
+        ("too_large", "more than 5,000 bytes")
+    ]
+
+
+def test_only_what_decides_something_is_recorded(folder: Path) -> None:
+    settings: dict[str, object] = {}
+    for profile, alike in (("alu", "alu"), ("memory", "memory"), ("call", "memory")):
+        options = CpuOptions(system="rv64", memory_bytes=512, profile=profile)
+        source = ProgramsSource(corpus="mine", seed=0, options=options, folder=folder)
+        settings[profile] = source.plan({}).settings["options"]
+        assert settings[profile] == {
+            "system": "rv64",
+            "memory_bytes": 512,
+            "layout": "narrow",
+            "profile": alike,
+        }
+
+
+def test_the_cure_names_memory_and_profile_and_no_length(corpus: Corpus) -> None:
+    words = "--seed 0 --profile memory --layout narrow --memory-bytes 512 --programs FOLDER --out "
+    assert words in cure(corpus.path, corpus.manifest)
+
+
+def test_the_page_of_formats_names_every_reason_and_every_end() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data-format.md").read_text("utf-8")
+    section = page[page.index("### A user's own programs") : page.index("## Music: ")]
+    reasons = [*programs.DropReason, *program_files.FileReason, *Problem, *user_run.Died]
+    for word in [*reasons, *(end_name(end) for end in EndReason), RETURNED]:
+        assert f"`{word}`" in section, word
 
 
 def test_a_sample_is_shown_with_its_end(corpus: Corpus) -> None:

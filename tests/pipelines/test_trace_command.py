@@ -83,10 +83,7 @@ def test_a_fault_names_the_address(
     program.write_bytes(ADDI + LOAD)
     _, out, _ = run(capsys, monkeypatch, "--isa", "rv64", program)
     assert "end: faulted at 0x10004 (ld" in out
-    assert (
-        "reading 8 bytes at 0xfffffffffffffff8, where there is no memory, after 1 instruction"
-        in out
-    )
+    assert "reading 8 bytes at 0xfffffffffffffff8, where there is no memory, after" in out
 
 
 @pytest.mark.parametrize(
@@ -94,7 +91,7 @@ def test_a_fault_names_the_address(
     [
         (FOREVER, "end: the limit of 7 steps is reached, at 0x10000 ("),
         (ADDI + ECALL, "end: met a system call at 0x10004 (ecall) after 1 instruction"),
-        (ADDI + b"\xff" * 4, "end: met an instruction that the machine does not know at 0x10004"),
+        (ADDI + b"\xff" * 4, "end: met an instruction that is not run here at 0x10004"),
         (bytes.fromhex("67800000"), "end: left the program for 0x0 after 1 instruction"),
     ],
 )
@@ -156,6 +153,74 @@ def test_data_may_come_from_a_file(
     assert out.count("ab ab ab ab ab ab ab ab") == 8
 
 
+def test_the_whole_data_window_may_be_given_as_digits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
+    program.write_bytes(bytes.fromhex("f4"))
+    words = "--isa", "x86_64", program, "--data", "ab" * 128
+    code, out, err = run(capsys, monkeypatch, *words)
+    assert (code, err) == (0, "")
+    assert out.count("ab ab ab ab ab ab ab ab") == 16
+
+
+@pytest.mark.parametrize(
+    ("isa", "setting", "shown"),
+    [
+        ("rv32", "x10=5", "a0 00000005"),
+        ("rv64", "fp=5,x31=6", "s0 0000000000000005"),
+        ("aarch64", "x30=5,FP=6", "lr 0000000000000005"),
+        ("thumb", "r13=0x300,ip=5", "r12 00000005"),
+    ],
+)
+def test_registers_have_the_other_names_of_their_manual_too(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    program: Path,
+    isa: str,
+    setting: str,
+    shown: str,
+) -> None:
+    program.write_bytes(find_isa(isa).stop)
+    code, out, _ = run(capsys, monkeypatch, "--isa", isa, program, "--set", setting)
+    assert code == 0
+    assert shown in out
+
+
+def test_what_makes_a_trace_doubtful_is_noted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
+    program.write_bytes(bytes.fromhex("31c0 f7e1 0f94c0 f4"))
+    _, out, _ = run(capsys, monkeypatch, "--isa", "x86_64", program)
+    note = "step 3, at 0x100004, reads ZF, undefined there: other processors may go on otherwise\n"
+    assert note in out
+    program.write_bytes(bytes.fromhex("0545 0545"))  # c.li a0, 1; c.li a0, 1
+    _, out, _ = run(capsys, monkeypatch, "--isa", "rv64", program, "--json")
+    assert json.loads(out)["notes"][-1] == (
+        "it ends at what looks like a compressed instruction: compile with -march=rv32im or rv64im"
+    )
+
+
+def test_a_function_that_returns_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
+    program.write_bytes(bytes.fromhex("40 c3"))  # inc ax; ret
+    _, out, _ = run(capsys, monkeypatch, "--isa", "x86_16", program)
+    assert "end: returned at 0x1001 (ret) after 1 instruction: the stack is empty" in out
+    _, out, _ = run(capsys, monkeypatch, "--isa", "x86_16", program, "--json")
+    assert json.loads(out)["end"] == "returned"
+    program.write_bytes(bytes.fromhex("40 58"))  # inc ax; pop ax
+    _, out, _ = run(capsys, monkeypatch, "--isa", "x86_16", program)
+    assert "reading 2 bytes at 0x4000: taking something from the empty stack" in out
+
+
+def test_a_store_among_the_code_is_told_from_missing_memory(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
+    program.write_bytes(bytes.fromhex("97020000 23b05200"))  # auipc t0, 0; sd t0, 0(t0)
+    _, out, _ = run(capsys, monkeypatch, "--isa", "rv64", program)
+    assert "writing 8 bytes at 0x10000, among the code, which programs may not write" in out
+
+
 # Words on the command line ({file}: addi and sd; {tmp}: a folder), and the line on stderr.
 MISTAKES = [
     (["{file}"], "error: Missing option '--isa'"),
@@ -170,7 +235,23 @@ MISTAKES = [
     (["--isa", "rv64", "{file}", "--set", "ao=1"], "error: --set: unknown register 'ao': did you"),
     (["--isa", "rv64", "{file}", "--set", "a0=x"], "error: --set 'a0=x': give a number, as in a0="),
     (["--isa", "rv64", "{file}", "--set", "a0"], "error: --set 'a0': give a number"),
-    (["--isa", "rv64", "{file}", "--set", "pc=1"], "error: --set: unknown register 'pc'"),
+    (
+        ["--isa", "rv64", "{file}", "--set", "pc=1"],
+        "error: --set pc: the program counter is not set",
+    ),
+    (["--isa", "rv64", "{file}", "--set", "x0=1"], "error: --set x0: it is always 0"),
+    (["--isa", "rv64", "{file}", "--set", "a0=1,a0=2"], "error: --set a0: is given twice"),
+    (["--isa", "rv64", "{file}", "--set", "a0=1,x10=2"], "error: --set x10: is given twice (as a0"),
+    (["--isa", "rv64", "{file}", "--set", "a0=1,"], "error: --set 'a0=1,': nothing stands before"),
+    (["--isa", "x86_64", "{file}", "--set", "rip=1"], "error: --set rip: the program counter is"),
+    (["--isa", "rv64", "/dev/zero"], "error: /dev/zero: more than the 67,108,864 bytes that are"),
+    (["--isa", "rv64", "{file}", "--data", "00" * 129], "error: --data: 129 bytes, but the data w"),
+    (["--isa", "rv64", "{file}", "--out", "{tmp}/x", "--json"], "error: --out writes a sample and"),
+    (
+        ["--isa", "rv64", "{tmp}/forever", "--out", "{tmp}/x.bin", "--layout", "narrow"],
+        "error: {tmp}/x.bin: 1,001 states, but a sample has room for 119 beside a memory of 512 "
+        "bytes; use --max-steps 118\n",
+    ),
     (
         ["--isa", "rv64", "{file}", "--set", "a0=0x10000000000000000"],
         "error: --set a0=0x10000000000000000: it has 64 bits",

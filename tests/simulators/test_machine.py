@@ -100,6 +100,42 @@ def test_the_data_window_comes_with_the_first_profile_that_loads() -> None:
     assert machine("rv32", profile="memory").program_bytes == 512 - ISAS["rv32"].data_bytes
 
 
+def test_machines_are_compared_by_table_and_configuration() -> None:
+    one = machine("rv32")
+    assert one == machine("rv32")
+    assert hash(one) == hash(machine("rv32"))
+    assert one != machine("rv32", profile="loop")
+    assert replace(one, weights={"move": 1, "call": 2}) == replace(
+        one, weights={"call": 2, "move": 1}
+    )
+    changed = replace(ISAS["rv32"], class_weights={**ISAS["rv32"].class_weights, "move": 99})
+    assert one != replace(one, isa=changed)
+    assert len({one, machine("rv32"), machine("rv64")}) == 2
+
+
+def test_a_machine_keeps_its_weights_whatever_becomes_of_the_callers() -> None:
+    weights = {"move": 1}
+    system = replace(machine("rv32"), weights=weights)
+    weights["move"] = 5
+    assert system.weights == {"move": 1}
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        system.weights["move"] = 2  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
+
+
+def test_a_machine_of_another_version_does_not_pass_for_the_one_that_is_here() -> None:
+    system = machine("rv32")
+    make, key = system.__reduce__()
+    assert make(*key) == system
+    older = replace(system, isa=replace(system.isa, version="0"))
+    make, key = older.__reduce__()
+    with pytest.raises(ValueError, match=r"rv32: a machine of version 0\.1; here it is 1\.1"):
+        make(*key)
+
+
+def test_a_table_is_shown_by_its_name() -> None:
+    assert repr(machine("x86_64")).startswith("Machine(isa=Isa('x86_64'), profile='call', layout=")
+
+
 def test_a_machine_lists_programs_without_the_zeros_at_their_end() -> None:
     lines = machine("x86_16").listing(bytes.fromhex("b80000 f4") + bytes(40))
     assert [(line.offset, line.text) for line in lines] == [(0, "mov ax, 0"), (3, "hlt")]

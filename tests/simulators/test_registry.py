@@ -34,9 +34,15 @@ def test_a_real_machine_has_defaults() -> None:
     [
         ({"profile": "lop"}, "unknown profile 'lop': did you mean 'loop'"),
         ({"layout": "fall"}, "unknown layout 'fall': did you mean 'full'"),
-        ({"weights": {"divied": 1}}, "unknown class 'divied': did you mean 'divide'"),
-        ({"profile": "alu", "weights": {"load": 1}}, "profile 'alu' has none of it; its classes:"),
-        ({"weights": {"move": -1}}, "weight of class 'move' is -1"),
+        ({"weights": {"divied": 1}}, "unknown instruction class 'divied': did you mean 'divide'"),
+        ({"profile": "alu", "weights": {"load": 1}}, "class 'load' is not in profile 'alu', which"),
+        ({"weights": {"move": -1}}, "move = -1 must be a whole number from 0 to 10000"),
+        ({"weights": {"move": 20_000}}, "move = 20000 must be a whole number from 0 to 10000"),
+        ({"weights": {"move": 1.5}}, "move = 1.5 must be a whole number from 0 to 10000"),
+        ({"weights": {"move": "3"}}, "move = '3' must be a whole number from 0 to 10000"),
+        ({"weights": {"move": True}}, "move = True must be a whole number from 0 to 10000"),
+        ({"profile": "alu", "memory_bytes": 16}, "16 bytes for the program are too few"),
+        ({"max_instructions": 113}, "room for 112 instructions at most, fewer than max_inst"),
         ({"memory_bytes": 1000}, "memory_bytes = 1000 must be a multiple of 16"),
         ({"memory_bytes": 64}, "the data window of profile 'loop' has"),
         ({"memory_bytes": 8144}, "leaves no room for two states"),
@@ -51,7 +57,9 @@ def test_what_a_real_machine_cannot_be_is_refused(options: dict[str, object], me
 
 def test_weights_that_leave_nothing_to_draw_are_refused() -> None:
     classes = ("move", "arithmetic", "logic", "shift", "compare", "multiply", "divide")
-    with pytest.raises(ValueError, match="the weights of profile 'alu' sum to 0"):
+    with pytest.raises(
+        ValueError, match="weights sum to 0 over the classes that rv64 has in profile 'alu'"
+    ):
         make_system(
             "rv64",
             memory_bytes=512,
@@ -74,6 +82,8 @@ def test_a_machine_sent_to_another_process_draws_the_same() -> None:
     )
     counters = np.arange(4, dtype=np.uint64)
     drawn = machine.draw(1, counters)
-    again = pickle.loads(pickle.dumps(machine)).draw(1, counters)  # noqa: S301 - our own bytes
+    sent = pickle.loads(pickle.dumps(machine))  # noqa: S301 - our own bytes
+    assert sent == machine
+    again = sent.draw(1, counters)
     assert again.code.tobytes() == drawn.code.tobytes()
     assert again.data.tobytes() == drawn.data.tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu import silicon
+from simulators.cpu import silicon, silicon_child
 from simulators.cpu.isa.table import Isa, LayoutField, Register
 from simulators.cpu.silicon import Silicon, SiliconFailed, unavailable
 from simulators.protocol import EndReason, TraceBatch
@@ -208,6 +208,11 @@ def test_where_the_processor_cannot_be_used_the_reason_is_told(
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(silicon.platform, "machine", lambda: machine)
     assert unavailable.__wrapped__() == reason
+
+
+def test_ends_have_one_number_in_the_stepping_process_and_here() -> None:
+    for end in EndReason:
+        assert getattr(silicon_child, f"_{end.name}") == end
 
 
 def test_other_instruction_sets_are_refused_by_name() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.batches import batch_of, programs_of
-from simulators.cpu import toy_kernel
 from simulators.cpu.layout import lay_out, split_file
 from simulators.cpu.render import render_trace
 from simulators.cpu.toy import ToyCpu
@@ -357,16 +356,3 @@ def test_rendering_refuses_what_is_no_trace() -> None:
         render_trace(SMALL, bytes(63), bytes(16))
     with pytest.raises(ValueError, match="87 bytes are not a memory block of 64"):
         render_trace(SMALL, bytes(64), bytes(23))
-
-
-def test_the_kernel_names_the_files_that_are_compiled_into_it() -> None:
-    """Else numba's disk cache would go on running machine code of an older table or generator."""
-    files = ("counter_rng.py", "cpu/toy_isa.py", "protocol.py")
-    text = "".join((ROOT / "simulators" / file).read_text("utf-8") for file in files)
-    found = hashlib.sha256(text.encode()).hexdigest()
-    assert found == toy_kernel._COMPILED_FROM, (
-        f"write _COMPILED_FROM = {found} into simulators/cpu/toy_kernel.py"
-    )
-    source = (ROOT / "simulators/cpu/toy_kernel.py").read_text("utf-8")
-    imported = set(re.findall(r"^from simulators\.([a-z_.]+) import", source, re.MULTILINE))
-    assert imported == {file.removesuffix(".py").replace("/", ".") for file in files}

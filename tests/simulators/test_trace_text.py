@@ -1,15 +1,23 @@
 """Machines' programs and runs as text: what is shown, marked and said of the end."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
 from simulators.cpu.isa.catalogue import ISAS, find_isa
-from simulators.cpu.isa.table import LayoutName
-from simulators.cpu.memory_access import MemoryAccess
+from simulators.cpu.isa.table import LayoutName, state_bytes_of
+from simulators.cpu.memory_access import AccessKind, MemoryAccess
 from simulators.cpu.render import render_trace
-from simulators.cpu.trace import TracedRun, end_text, flag_letters, instruction_at, trace_rows
+from simulators.cpu.trace import (
+    TracedRun,
+    end_text,
+    flag_letters,
+    has_returned,
+    instruction_at,
+    trace_rows,
+)
 from simulators.cpu.trace_text import WIDTH, render_data, render_program, render_run, render_states
 from simulators.protocol import EndReason
 from simulators.registry import make_system
@@ -69,7 +77,8 @@ def test_a_row_names_the_instruction_that_led_to_it_and_what_it_changed() -> Non
 
 
 def test_changed_registers_carry_a_star_and_the_others_do_not() -> None:
-    _, heading, *lines = render_states(run_of()).splitlines()
+    legend, heading, *lines = render_states(run_of()).splitlines()
+    assert legend.endswith("changed ones are marked like this*")
     assert heading.split()[:4] == ["step", "address", "bytes", "instruction"]
     assert [re.findall(r"(\w+)\*", line) for line in lines] == [
         [],
@@ -114,6 +123,80 @@ def test_no_line_of_a_drawn_program_is_wider_than_the_page(name: str, layout: st
         assert text.count("\n    0 ") >= 1
 
 
+def test_no_line_is_wider_than_the_page_however_much_an_instruction_writes() -> None:
+    isa = find_isa("x86_64")
+    size = state_bytes_of(isa.narrow)
+    states = np.zeros((2, size), np.uint8)
+    states[:, :4] = np.frombuffer(isa.code_address.to_bytes(4, "little"), np.uint8)
+    states[1, 8:] = 0xFF
+    # mov qword ptr [rsp + 0x12345678], 0x12345678
+    program = bytes.fromhex("48c7842478563412 78563412 f4")
+    write = MemoryAccess(row=0, kind="write", address=2**64 - 8, num_bytes=8, data=bytes(8))
+    run = TracedRun(
+        isa=isa,
+        layout="narrow",
+        program=program,
+        data=b"",
+        states=states,
+        end=EndReason.MEMORY_FAULT,
+        accesses=(write,) * 9,
+    )
+    text = render_run(run)
+    assert text.count("[fffffffffffffff8] <- ") == 9
+    assert text.count("=ffffffffffffffff*") > 5
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_letters_of_flags_are_explained_where_there_are_flags() -> None:
+    for isa in ISAS.values():
+        run = TracedRun(
+            isa=isa,
+            layout="full",
+            program=isa.stop,
+            data=b"",
+            states=np.zeros((1, state_bytes_of(isa.full)), np.uint8),
+        )
+        text = render_states(run)
+        assert text.startswith("trace: 1 state; ")
+        assert ("Z zero" in text) == (isa.flags is not None)
+        assert render_program(run).startswith("program: 1 instruction, ")
+
+
+RETURN_CASES = [
+    ("x86_16", "c3", 0, "unmapped read", True),
+    ("x86_16", "2e c20400", 0, "unmapped read", True),
+    ("x86_16", "cb", 0, "unmapped read", True),
+    ("x86_16", "58", 0, "unmapped read", False),  # pop ax
+    ("x86_16", "c3", 2, "unmapped read", False),  # not the top of the stack
+    ("x86_16", "c3", 0, "unmapped write", False),
+    ("x86_64", "f3 c3", 0, "unmapped read", True),
+    ("x86_64", "48 c3", 0, "unmapped read", True),
+    ("x86_64", "48 8b0424", 0, "unmapped read", False),  # mov rax, [rsp]
+    ("aarch64", "c0035fd6", 0, "unmapped read", False),
+]
+
+
+@pytest.mark.parametrize(("name", "code", "above", "kind", "returned"), RETURN_CASES)
+def test_a_function_has_returned_where_a_return_reads_the_empty_stack(
+    name: str, code: str, above: int, kind: AccessKind, returned: bool
+) -> None:
+    isa = find_isa(name)
+    top = isa.stack_address + isa.stack_bytes + above
+    access = MemoryAccess(row=0, kind=kind, address=top, num_bytes=2)
+    program = bytes.fromhex(code)
+    pc, fault = isa.code_address, EndReason.MEMORY_FAULT
+    assert has_returned(isa, program, pc, fault, (access,)) == returned
+    assert not has_returned(isa, program, pc, EndReason.HALTED, (access,))
+    assert not has_returned(isa, program, pc + 100, fault, (access,))
+    assert not has_returned(isa, program, pc, fault, ())
+
+
+def test_a_return_is_no_fault_in_words() -> None:
+    run = dataclasses.replace(run_of(end=EndReason.MEMORY_FAULT), returned=True)
+    words = "returned at 0x1000c (ebreak) after 3 instructions: the stack is empty"
+    assert end_text(run) == words
+
+
 def test_a_listing_has_offsets_addresses_and_bytes_and_ends_with_the_stop() -> None:
     heading, _, first, *_, last = render_program(run_of()).splitlines()
     assert heading == "program: 4 instructions, 16 of 32 bytes"
@@ -131,8 +214,13 @@ def test_the_data_window_is_dumped_in_rows_of_sixteen() -> None:
 
 def test_writes_to_memory_stand_beside_their_instruction() -> None:
     write = MemoryAccess(row=1, kind="write", address=0x408, num_bytes=4, data=b"\6\0\0\0")
+    lines = render_states(run_of("full", accesses=(write,))).splitlines()
+    (line,) = [line for line in lines if "[408] <- 06 00 00 00" in line]
+    assert line.split()[0] == "2"
+    # A table has no room for it on the same line.
     lines = render_states(run_of(accesses=(write,))).splitlines()
-    assert [i for i, line in enumerate(lines) if "[408] <- 06 00 00 00" in line] == [4]
+    (at,) = [i for i, line in enumerate(lines) if line.strip() == "[408] <- 06 00 00 00"]
+    assert lines[at - 1].split()[0] == "2"
 
 
 # How a run ended, the access that faulted, and what is said of it.
@@ -142,7 +230,7 @@ ENDS = [
     (EndReason.SYSTEM_CALL, None, "met a system call at 0x1000c (ebreak) after 3 instructions"),
     (EndReason.LEFT_PROGRAM, None, "left the program for 0x1000c after 3 instructions"),
     (EndReason.DIVIDE_ERROR, None, "divided by zero"),
-    (EndReason.INVALID_INSTRUCTION, None, "met an instruction that the machine does not know"),
+    (EndReason.INVALID_INSTRUCTION, None, "met an instruction that is not run here at 0x1000c"),
     (
         EndReason.MEMORY_FAULT,
         MemoryAccess(row=3, kind="unmapped read", address=0x99, num_bytes=4),
@@ -161,7 +249,13 @@ ENDS = [
             address=RV32.stack_address + RV32.stack_bytes,
             num_bytes=4,
         ),
-        "returned at 0x1000c (ebreak) after 3 instructions: the stack is empty",
+        "faulted at 0x1000c (ebreak), reading 4 bytes at 0x21000: taking something from the empty "
+        "stack, after 3 instructions",
+    ),
+    (
+        EndReason.MEMORY_FAULT,
+        MemoryAccess(row=3, kind="unmapped write", address=BASE + 8, num_bytes=4),
+        "writing 4 bytes at 0x10008, among the code, which programs may not write, after 3",
     ),
     (EndReason.MEMORY_FAULT, None, "faulted at 0x1000c (ebreak), touching memory that is not"),
     (None, None, "after 3 instructions, at 0x1000c (ebreak)"),

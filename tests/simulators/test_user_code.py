@@ -65,6 +65,40 @@ def test_compressed_instructions_are_warned_of() -> None:
     )
 
 
+# Another section (name, type, flags: 2 is in memory, size), and whether the program may use it.
+OTHERS = [
+    (".data", 1, 3, 4, True),
+    (".rodata", 1, 2, 4, True),
+    (".bss", 8, 3, 4, True),
+    (".got", 1, 3, 4, True),
+    (".init", 1, 6, 4, True),
+    (".init_array", 14, 3, 4, True),
+    (".data", 1, 3, 0, False),
+    (".comment", 1, 0, 4, False),
+    (".eh_frame", 1, 2, 4, False),
+    (".note.gnu.property", 7, 2, 4, False),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "flags", "size", "used"), OTHERS)
+def test_other_sections_that_a_program_may_use_are_told(
+    name: str, kind: int, flags: int, size: int, used: bool
+) -> None:
+    elf = make_elf(ADDI + EBREAK, "EM_RISCV", 64, other=(name, kind, flags, size))
+    user = read_user_code(elf, RV64, max_bytes=100)
+    assert user.not_loaded == ((name,) if used else ())
+    note = f"section {name} is not loaded: what the program reads there is wrong"
+    assert (note in user.notes) == used
+
+
+def test_relocations_are_told() -> None:
+    elf = make_elf(ADDI + EBREAK, "EM_RISCV", 64, kind="ET_REL", other=(".rela.text", 4, 0, 24))
+    user = read_user_code(elf, RV64, max_bytes=100)
+    assert user.unresolved
+    assert user.notes[-1] == "it has relocations, which are not applied: link it first"
+    assert not read_user_code(ADDI, RV64, max_bytes=100).unresolved
+
+
 def test_an_object_file_starts_at_its_first_byte() -> None:
     elf = make_elf(ADDI + EBREAK, "EM_RISCV", 64, kind="ET_REL", address=0, entry=0)
     assert read_user_code(elf, RV64, max_bytes=100).entry == 0

@@ -1,17 +1,23 @@
 """Users' programs in children: results in order, and children that die."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from simulators.cpu import user_run
+from simulators.cpu import python_hook, user_run
 from simulators.cpu.isa.catalogue import find_isa
+from simulators.cpu.isa.table import state_bytes_of
 from simulators.cpu.memory_access import MemoryAccess
+from simulators.cpu.program_ends import NO_END
 from simulators.cpu.user_run import (
     Bench,
     Died,
     UserProgram,
     UserRun,
     UserRunFailed,
+    run_here,
     run_user_programs,
     with_registers,
 )
@@ -53,6 +59,34 @@ def test_programs_are_run_in_order_and_leave_nothing_to_the_next() -> None:
     assert third.end is EndReason.STEP_LIMIT
     assert len(third.states) == 50
     assert np.array_equal(third.states[0], third.states[49])
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_breakpoint_is_not_left_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+    refused: bool,
+) -> None:
+    if not refused:  # what nobody thought of
+
+        def all_run(code: object, offset: int, kind: int) -> int:
+            return NO_END
+
+        monkeypatch.setattr(python_hook, "end_before", SimpleNamespace(py_func=all_run))
+    isa = find_isa("x86_64")
+    bench = replace(BENCH, isa=isa.name)
+    start = with_registers(
+        isa,
+        "narrow",
+        bytes(state_bytes_of(isa.narrow)),
+        {"RIP": isa.code_address, "RAX": isa.code_address + 3, "RCX": 1},
+    )
+    codes = "0f23c0 0f23f9 f4", "90 90 90 90 f4"  # mov dr0, rax; mov dr7, rcx
+    programs = [
+        UserProgram(code=bytes.fromhex(code), initial_state=start, data=bytes(64)) for code in codes
+    ]
+    first, second = run_here(bench, programs)
+    assert first.end is (EndReason.INVALID_INSTRUCTION if refused else EndReason.HALTED)
+    assert (second.end, len(second.states)) == (EndReason.HALTED, 5)
 
 
 def test_a_register_takes_the_low_bytes_of_its_value() -> None:

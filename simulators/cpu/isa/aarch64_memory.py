@@ -1,7 +1,7 @@
 """A64 loads and stores as forms: every width and sign, every way to address, and pairs.
 
 Encodings: Arm Architecture Reference Manual (DDI 0487), chapter C4.1, "Loads and Stores". Which
-addresses programs use, `aarch64_entries` says; data processing stands in `aarch64_forms`.
+addresses programs use, `aarch64_memory_entries` says; data processing stands in `aarch64_forms`.
 """
 
 from collections.abc import Iterable

@@ -174,14 +174,14 @@ class Entry:
     """The variable whose register nothing in the body may write: the counter of a loop."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Isa:
     """An instruction set with its machine. Flags are masks over the bits of the flag register."""
 
     name: str
     title: str
     version: str
-    """Raised whenever the same seed gives other bytes."""
+    """Raised whenever the table changes so that the same seed gives other bytes."""
     bits: int
     """Width of a general register."""
     emulator_arch: str
@@ -240,6 +240,10 @@ class Isa:
     that reads a flag which is undefined there."""
     function_end: tuple[Use, ...] = ()
     """What returns from a function."""
+
+    def __repr__(self) -> str:
+        """Return the name alone: in full a table has up to megabytes."""
+        return f"Isa({self.name!r})"
 
     @property
     def flags_mask(self) -> int:

@@ -132,11 +132,6 @@ def sign_extension(draft: Draft, shape: Shape) -> Form:
     """Add the instruction that extends the accumulator's sign to the dividend of a shape."""
     if shape.width == 8:  # AL to AX
         word = draft.shape("r16")
-        # capstone has the names of 32 bits for 98 and 99 in 16-bit mode.
-        aliases = ("cwde",) if draft.bits == 16 else ()
-        return draft.form(
-            "cbw", "move", b"\x98", "cbw", shape=word, writes=1 << AX, aliases=aliases
-        )
+        return draft.form("cbw", "move", b"\x98", "cbw", shape=word, writes=1 << AX)
     name = {16: "cwd", 32: "cdq", 64: "cqo"}[shape.width]
-    aliases = ("cdq",) if draft.bits == 16 else ()
-    return draft.form(name, "move", b"\x99", name, shape=shape, writes=1 << DX, aliases=aliases)
+    return draft.form(name, "move", b"\x99", name, shape=shape, writes=1 << DX)

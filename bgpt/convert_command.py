@@ -1,0 +1,69 @@
+"""`bgpt convert`: a file, or every file of a folder, in another format.
+
+The command line only: `bgpt.write` has the model write, `bgpt.convert_folder` goes through a
+folder.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bgpt.command_options import Int8, MaxBytes, Model
+
+
+def convert_command(
+    model: Model,
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE|FOLDER", help="A .abc or .mid file, or many.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE|FOLDER", help="A folder for a folder; -: raw to stdout."
+        ),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="EXT", help="The format, where neither -o nor the model says it."),
+    ] = None,
+    max_bytes: MaxBytes = None,
+    int8: Int8 = False,
+) -> None:
+    """Convert a file, or all files of a folder, into the format that -o's suffix or --to names.
+
+    In a folder and those below it, a file that cannot be converted is named and the others go on;
+    exit code 1 then.
+
+    \b
+    Example:
+      bgpt convert runs/abc-to-midi/model tune.abc -o tune.mid
+    """
+    from bgpt.convert_folder import convert_folder, report
+    from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
+    from bgpt.write import Writer
+
+    writer = Writer(model, int8=int8)
+    if source.is_dir():
+        if out == STDOUT:
+            raise typer.BadParameter("a folder of files needs a folder: -o FOLDER")
+        outcome = convert_folder(writer, source, out, to=to, max_bytes=max_bytes)
+        report(outcome, sys.stderr)
+        raise typer.Exit(1 if outcome.refused else 0)
+    segment = read_segment(source)
+    given = to if to is not None or out == STDOUT or out.is_dir() else out.suffix[1:]
+    extension = writer.target_of({segment.extension}, given)
+    path = out / f"{source.stem}.{extension}" if out.is_dir() else out
+    prompt = writer.conversion_prompt(str(source), segment, extension)
+    if path != STDOUT:
+        check_writable(path)
+    (written,) = writer.write([prompt], max_bytes=max_bytes)
+    if path == STDOUT:
+        stdout_bytes().write(written.data)
+        stdout_bytes().flush()
+    else:
+        write_file(path, written.data)
+        typer.echo(f"{path}: {len(written.data)} bytes", err=True)
+    if not written.ended:
+        typer.echo(f"{source}: stopped at the limit of bytes, before the end mark", err=True)
