@@ -40,23 +40,30 @@ class Mixture:
     def drawn(self, positions: NDArray[np.int64], seed: int) -> list[TrainingSample]:
         """Return the samples at positions of the stream."""
         blocks, within = np.divmod(positions, BLOCK)
-        slots = np.empty_like(within)
+        owners, own = np.empty_like(within), np.empty_like(within)
         for block in np.unique(blocks).tolist():
             here = blocks == block
-            slots[here] = Permutation(BLOCK, seed, "mixture", block)(within[here])
-        owners = np.searchsorted(self._stops, slots, side="right")
+            every, before = self._block(block, seed)
+            owners[here], own[here] = every[within[here]], before[within[here]]
         samples: dict[int, TrainingSample] = {}
         for number, (name, view) in enumerate(self.parts.items()):
             places = np.flatnonzero(owners == number)
-            first = int(self._stops[number - 1]) if number else 0
-            size = int(self._stops[number]) - first
-            own = blocks[places] * size + slots[places] - first
-            drawn = view.drawn(own, derived_seed(seed, "corpus", name))
+            drawn = view.drawn(own[places], derived_seed(seed, "corpus", name))
             samples |= {
                 place: sample.of_corpus(name)
                 for place, sample in zip(places.tolist(), drawn, strict=True)
             }
         return [samples[i] for i in range(len(positions))]
+
+    def _block(self, block: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return, of every position of a block, its corpus and its place in that one's stream."""
+        slots = Permutation(BLOCK, seed, "mixture", block)(np.arange(BLOCK, dtype=np.int64))
+        owners = np.searchsorted(self._stops, slots, side="right").astype(np.int64)
+        own = np.empty_like(owners)
+        for number, size in enumerate(np.diff(self._stops, prepend=0).tolist()):
+            places = np.flatnonzero(owners == number)
+            own[places] = block * size + np.arange(size)
+        return owners, own
 
     def check_lengths(self, max_patches: int) -> None:
         """Raise `TooLong`, naming the sample, if one does not fit `max_patches` patches."""
