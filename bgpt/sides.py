@@ -46,6 +46,7 @@ class Sides:
                 "corpus": one.name,
                 "corpus_sha256": one.config_sha256,
                 "train_samples": one.train_samples,
+                **({} if one.too_long is None else {"too_long": one.too_long}),
                 "prompt_bytes": self.prompt_bytes[0],
                 "directions": directions,
             }
@@ -54,6 +55,7 @@ class Sides:
                 "name": one.name,
                 "corpus_sha256": one.config_sha256,
                 "train_samples": one.train_samples,
+                **({} if one.too_long is None else {"too_long": one.too_long}),
                 "prompt_bytes": prompt_bytes,
             }
             for one, prompt_bytes in zip(self.corpora, self.prompt_bytes, strict=True)

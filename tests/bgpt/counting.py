@@ -1,7 +1,7 @@
 """A tiny training job for tests: files that count upwards, a model that learns them in seconds."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from bgpt.mixture import Mixture
 from bgpt.optim import OptimConfig
 from bgpt.ranks import ALONE, Ranks
 from bgpt.train_config import TrainConfig
+from pipelines.plan import Plan, SampleShard, Side
+from pipelines.sample import Sample, Segment, sample_key
+from pipelines.split import side_of_group
 
 TINY = ModelConfig(
     patch_width=16, patch_layers=1, patch_heads=2, patch_ffn=32,
@@ -81,3 +84,32 @@ def mixed(job: Job, weights: Mapping[str, float]) -> Job:
     train = {"one": view(50), "three": view(20, step=3), "pairs": pairs(30)}
     test = {"one": view(6), "three": view(6, step=3), "pairs": pairs(6)}
     return replace(job, train_view=Mixture(train, weights), test_view=Mixture(test, weights))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CountingSource:
+    """A corpus of counting files, one in ten of them longer; or of pairs of them."""
+
+    corpus: str
+    is_paired: bool = False
+    long_bytes: int = 40
+
+    def plan(self, needed: Mapping[Side, int]) -> Plan:
+        return Plan(
+            corpus=self.corpus,
+            settings={"source": "counting", "long_bytes": self.long_bytes},
+            extensions=("abc", "mid") if self.is_paired else ("bin",),
+            prompt_bytes=0 if self.is_paired else 16,
+        )
+
+    def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:
+        return SampleShard(samples=[self._sample(side, first + i) for i in range(count)])
+
+    def _sample(self, side: Side, number: int) -> Sample:
+        size = self.long_bytes if number % 10 == 7 else 40
+        data = bytes((number + i) % 64 for i in range(size))
+        extensions = ("abc", "mid") if self.is_paired else ("bin",)
+        key = sample_key(self.corpus, side, number)
+        group = next(g for k in range(999) if side_of_group(g := f"{number}-{k}") == side)
+        segments = tuple(Segment(extension=extension, data=data) for extension in extensions)
+        return Sample(key=key, segments=segments, group=group)
