@@ -17,7 +17,7 @@ from bgpt.checkpoint import CheckpointError, load_model, read_config
 from bgpt.job import TrainingInterrupted, make_deterministic
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.telemetry import read_metrics
+from bgpt.telemetry import Evaluation
 from bgpt.train import train
 
 
@@ -34,20 +34,27 @@ def test_the_last_checkpoints_stay_after_the_end(tmp_path: Path) -> None:
     assert len(checkpoints(tmp_path)) == 3
 
 
-def test_the_best_model_is_that_of_the_best_evaluation(tmp_path: Path) -> None:
-    # A rate that is far too high: the figure goes up and down.
-    wild: dict[str, Any] = {"steps": 16, "eval_every": 2, "keep_checkpoints": 1, "warmup": 0.0}
+def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([5.0, 4.0, 3.0, 6.0, 7.0, 3.5, 8.0, 9.0])
+
+    def scripted(*_: object) -> Evaluation:
+        return Evaluation(bits_per_byte=next(figures), byte_accuracy=0.5, n=5)
+
+    monkeypatch.setattr("bgpt.train.evaluate", scripted)
+    options: dict[str, Any] = {"steps": 16, "eval_every": 2, "keep_checkpoints": 1}
     polls = iter(range(1, 99))
     with pytest.raises(TrainingInterrupted):
-        train(job(tmp_path, **wild), signal_received=lambda: 15 if next(polls) == 9 else None)
-    train(job(tmp_path, **wild))
-    figures = {r["step"]: r["eval"]["bits_per_byte"] for r in read_metrics(tmp_path) if r["eval"]}
-    best = min(figures, key=lambda step: figures[step])
+        train(job(tmp_path, **options), signal_received=lambda: 15 if next(polls) == 9 else None)
+    assert read_config(tmp_path / "best")[1]["step"] == 6
+    train(job(tmp_path, **options))
     _, provenance = read_config(tmp_path / "best")
-    assert provenance["step"] == best
-    assert provenance["eval"]["bits_per_byte"] == figures[best]
-    load_model(tmp_path / "best")
-    assert len(figures) == 8
+    assert (provenance["step"], provenance["eval"]["bits_per_byte"]) == (6, 3.0)
+    assert provenance["corpus"] == "counting"
+    best, last = (load_model(tmp_path / name).state_dict() for name in ("best", "model"))
+    assert any(not best[name].equal(last[name]) for name in best)
+    assert next(figures, None) is None
 
 
 def test_without_the_option_nothing_more_stays(tmp_path: Path) -> None:
