@@ -43,16 +43,22 @@ def train_command(
             help="Delete a run of another configuration, corpus or code instead of refusing it.",
         ),
     ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also send scalars to tensorboard or wandb."),
+    ] = None,
 ) -> None:
     """Train a run of params.yaml, or go on with it; a finished run is left as it is.
 
     \b
     Example:
       bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy
+      torchrun --nproc-per-node 2 -m bgpt train cpu-toy --out runs/cpu-toy
     """
     from bgpt.interrupt import Interrupts
     from bgpt.launch import launch
     from bgpt.progress import ProgressReport
+    from bgpt.ranks import is_first_process
     from bgpt.run import load_run
 
     config = load_run(params, run)
@@ -65,7 +71,10 @@ def train_command(
             restart_if_changed=restart_if_changed,
             show=report.show,
             signal_received=lambda: interrupts.received,
+            track=track or (),
         )
+    if not is_first_process():
+        return
     if launched.was_finished:
         print(f"{folder}: already finished", file=sys.stderr)
     print(launched.model)
@@ -200,7 +209,7 @@ def main() -> None:
 
 def _end_of_training(error: RuntimeError) -> int:
     """Return the exit code of a run that did not reach its end; other errors are bugs, raised."""
-    from bgpt.train import TrainingDiverged, TrainingInterrupted
+    from bgpt.job import TrainingDiverged, TrainingInterrupted
 
     if isinstance(error, TrainingInterrupted):
         print(error, file=sys.stderr)

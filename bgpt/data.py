@@ -11,7 +11,7 @@ truncated: a sample that is too long for the model is refused by key, before tra
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -59,11 +59,30 @@ class TrainingSample:
     """The file; or source, then target."""
     scored_from: int
     """Leading bytes of the last segment that are given."""
+    corpus: str = ""
+    """Name of its corpus where several are mixed (`bgpt.mixture`)."""
 
     @property
     def num_bytes(self) -> int:
         """Return the true bytes of all segments."""
         return sum(len(segment.data) for segment in self.segments)
+
+    def of_corpus(self, name: str) -> "TrainingSample":
+        """Return the sample with the name of its corpus."""
+        return replace(self, corpus=name)
+
+
+class SampleStream(Protocol):
+    """An endless stream of samples: a `SampleView`, or a `bgpt.mixture.Mixture` of several."""
+
+    @property
+    def parts(self) -> "Mapping[str, SampleView]":
+        """Return the views by name of their corpus; a view alone has the name ""."""
+        ...
+
+    def drawn(self, positions: NDArray[np.int64], seed: int, /) -> list[TrainingSample]:
+        """Return the samples at positions of the stream, a pure function of (seed, position)."""
+        ...
 
 
 @final
@@ -97,8 +116,9 @@ class SampleView:
             )
         self.samples = samples
         self.directions = tuple(directions)
-        self._extensions = tuple(extensions)
-        self._prompt_bytes = prompt_bytes
+        self._weights = dict(directions)
+        self.extensions = tuple(extensions)
+        self.prompt_bytes = prompt_bytes
         shares = np.cumsum([directions[name] for name in self.directions])
         self._shares: NDArray[np.float64] = shares / shares[-1] if len(shares) else shares
 
@@ -109,13 +129,31 @@ class SampleView:
     def sample(self, index: int, direction: str | None) -> TrainingSample:
         """Return sample `index`, turned the way `direction` says (None: a single file)."""
         parts = self.samples.read(index)
-        by_extension = dict(zip(self._extensions, parts, strict=True))
-        order = self._extensions if direction is None else DIRECTIONS[direction]
+        by_extension = dict(zip(self.extensions, parts, strict=True))
+        order = self.extensions if direction is None else DIRECTIONS[direction]
         return TrainingSample(
             key=self.samples.key(index),
             segments=tuple(Segment(extension=e, data=by_extension[e]) for e in order),
-            scored_from=self._prompt_bytes if direction is None else 0,
+            scored_from=self.prompt_bytes if direction is None else 0,
         )
+
+    @property
+    def parts(self) -> "Mapping[str, SampleView]":
+        """Return itself, under no name."""
+        return {"": self}
+
+    def drawn(self, positions: NDArray[np.int64], seed: int) -> list[TrainingSample]:
+        """Return the samples at positions of the stream; every epoch has an order of its own."""
+        epochs, within = np.divmod(positions, len(self))
+        indices = np.empty_like(positions)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            indices[here] = Permutation(len(self), seed, "epoch", epoch)(within[here])
+        directions = self.drawn_directions(positions, seed)
+        return [
+            self.sample(index, direction)
+            for index, direction in zip(indices.tolist(), directions, strict=True)
+        ]
 
     def drawn_directions(self, positions: NDArray[np.int64], seed: int) -> list[str | None]:
         """Return the direction of each stream position: a weighted draw from (seed, position)."""
@@ -127,15 +165,56 @@ class SampleView:
 
     def check_lengths(self, max_patches: int) -> None:
         """Raise `TooLong`, naming the sample, if one does not fit `max_patches` patches."""
-        sizes = [np.asarray(self.samples.column(f"size_{e}")) for e in self._extensions]
-        lengths = 1 + sum(1 + -(-size // PATCH_SIZE) for size in sizes)
+        lengths = self._lengths()
         too_long = np.flatnonzero(lengths > max_patches).tolist()
         if too_long:
             raise TooLong(
                 f"{len(too_long)} samples take more than the {max_patches} patches that the model "
                 f"reads; the first, {self.samples.key(too_long[0])}, takes "
-                f"{np.asarray(lengths)[too_long[0]]}; raise model.max_patches"
+                f"{lengths[too_long[0]]}; raise model.max_patches, or set train.too_long: drop"
             )
+
+    def without_too_long(self, max_patches: int) -> "tuple[SampleView, int]":
+        """Return the view without the samples that do not fit, and how many those are."""
+        kept = np.flatnonzero(self._lengths() <= max_patches)
+        num_dropped = len(self) - len(kept)
+        if not num_dropped:
+            return self, 0
+        view = SampleView(
+            _Kept(self.samples, kept),
+            extensions=self.extensions,
+            prompt_bytes=self.prompt_bytes,
+            directions=self._weights,
+        )
+        return view, num_dropped
+
+    def _lengths(self) -> NDArray[np.int64]:
+        """Return the patches of every sample."""
+        sizes = [
+            np.asarray(self.samples.column(f"size_{e}"), dtype=np.int64) for e in self.extensions
+        ]
+        return np.stack([1 + -(-size // PATCH_SIZE) for size in sizes]).sum(axis=0) + 1
+
+
+@final
+class _Kept:
+    """Some of another's samples, in their order."""
+
+    def __init__(self, samples: Samples, kept: NDArray[np.int64]) -> None:
+        self._samples, self._kept = samples, kept
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def read(self, index: int, /) -> tuple[bytes, ...]:
+        return self._samples.read(int(self._kept[index]))
+
+    def key(self, index: int, /) -> str:
+        return self._samples.key(int(self._kept[index]))
+
+    def column(self, name: str, /) -> Sequence[Any]:
+        values = self._samples.column(name)
+        return [values[i] for i in self._kept.tolist()]
 
 
 @final
@@ -143,9 +222,9 @@ class BatchStream:
     """The endless, seekable sequence of training batches."""
 
     def __init__(
-        self, view: SampleView, *, batch_size: int, window_batches: int, seed: int
+        self, view: SampleStream, *, batch_size: int, window_batches: int, seed: int
     ) -> None:
-        if len(view) < 1:
+        if not all(len(part) for part in view.parts.values()):
             raise ValueError("there is no sample to train on")
         self._view = view
         self._batch_size = batch_size
@@ -167,18 +246,7 @@ class BatchStream:
 
     def _make_window(self, window: int) -> list[list[TrainingSample]]:
         """Read one window's samples, sort them by length, deal them into batches."""
-        positions = self.positions(window)
-        epochs, within = np.divmod(positions, len(self._view))
-        indices = np.empty_like(positions)
-        for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
-            order = Permutation(len(self._view), self._seed, "epoch", epoch)
-            indices[here] = order(within[here])
-        directions = self._view.drawn_directions(positions, self._seed)
-        samples = [
-            self._view.sample(index, direction)
-            for index, direction in zip(indices.tolist(), directions, strict=True)
-        ]
+        samples = self._view.drawn(self.positions(window), self._seed)
         lengths = np.array([num_patches(sample.segments) for sample in samples])
         by_length = np.argsort(lengths, kind="stable").tolist()
         order = Permutation(self._window_batches, self._seed, "window", window)
@@ -189,8 +257,11 @@ class BatchStream:
         ]
 
 
-def patch_batch(samples: Sequence[TrainingSample], loss: LossRegion) -> PatchBatch:
+def patch_batch(
+    samples: Sequence[TrainingSample], loss: LossRegion, *, is_packed: bool = False
+) -> PatchBatch:
     """Lay out samples and pad them to one batch."""
-    return collate(
+    batch = collate(
         [layout(sample.segments, scored_from=sample.scored_from, loss=loss) for sample in samples]
     )
+    return replace(batch, is_packed=is_packed)

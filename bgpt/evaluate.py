@@ -18,6 +18,7 @@ from bgpt.data import SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import LossRegion, TooLong, collate, layout, num_patches
 from bgpt.protocol import EOP
+from bgpt.ranks import ALONE, Ranks
 from bgpt.telemetry import Evaluation
 from pipelines.corpus import Corpus
 from pipelines.sample import Segment
@@ -39,15 +40,31 @@ class FileScore:
     """The authors' mean over all tokens, padding included; lower by the share of padding."""
 
 
-def evaluation_samples(view: SampleView, limit: int) -> list[TrainingSample]:
-    """Return the first `limit` samples, each once in every direction that is trained."""
+def evaluation_samples(
+    view: SampleView, limit: int, max_patches: int | None = None
+) -> list[TrainingSample]:
+    """Return the first `limit` samples, each once in every direction that is trained.
+
+    Raises:
+        TooLong: one of them takes more than `max_patches` patches.
+    """
     count = min(limit, len(view))
     directions = view.directions or (None,)
-    return [view.sample(index, direction) for index in range(count) for direction in directions]
+    samples = [view.sample(index, direction) for index in range(count) for direction in directions]
+    for sample in samples:
+        length = num_patches(sample.segments)
+        if max_patches is not None and length > max_patches:
+            raise TooLong(
+                f"test sample {sample.key} takes {length} patches, and the model reads at most "
+                f"{max_patches}; raise model.max_patches, or set train.too_long: drop"
+            )
+    return samples
 
 
-def evaluate(model: Bgpt, samples: Sequence[TrainingSample], device: str = "cpu") -> Evaluation:
-    """Return the figures over the scored regions of `samples`.
+def evaluate(
+    model: Bgpt, samples: Sequence[TrainingSample], device: str = "cpu", ranks: Ranks = ALONE
+) -> Evaluation:
+    """Return the figures over the scored regions of `samples`; every rank weighs its share.
 
     Raises:
         ValueError: there are no samples.
@@ -55,16 +72,17 @@ def evaluate(model: Bgpt, samples: Sequence[TrainingSample], device: str = "cpu"
     if not samples:
         raise ValueError("there is nothing to evaluate on")
     nats, num_bytes, num_right = 0.0, 0, 0
-    for batch_samples in _batches(samples):
+    for batch_samples in ranks.share(_batches(samples)):
         batch = patch_batch(batch_samples, "target").to(device)
         scores = model.score(batch)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
+    nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
     return Evaluation(
-        bits_per_byte=bits_per_byte(nats, num_bytes),
-        byte_accuracy=num_right / num_bytes,
+        bits_per_byte=bits_per_byte(nats, int(all_bytes)),
+        byte_accuracy=all_right / all_bytes,
         n=len(samples),
     )
 

@@ -5,16 +5,21 @@ Joins what the other modules keep apart: `params.yaml` (`bgpt.run`), the corpus
 over `launch`.
 """
 
+import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bgpt.data import SampleView
+from bgpt.initial import weights_file
+from bgpt.job import Job, is_finished
 from bgpt.progress import Status
+from bgpt.ranks import Ranks, open_ranks
 from bgpt.run import RunConfig, claim, is_same_run, read_record, record_sha256, run_record
-from bgpt.train import Job, is_finished, train
-from pipelines.corpus import Corpus
+from bgpt.samples_log import SampleLog
+from bgpt.sides import open_sides, recorded_samples
+from bgpt.trackers import check_trackers, open_trackers
+from bgpt.train import train
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +40,9 @@ def launch(
     restart_if_changed: bool = False,
     show: Callable[[Status], None] = lambda _: None,
     signal_received: Callable[[], int | None] = lambda: None,
+    track: Sequence[str] = (),
 ) -> Launched:
-    """Train `config` on the corpus below `data` into folder `run`, or go on with it.
+    """Train `config` on the corpora below `data` into folder `run`, or go on with it.
 
     The shards that are read, of both sides, are hashed first. `restart_if_changed` deletes a run of
     another configuration, corpus or code instead of refusing it. See `bgpt.train.train` for `show`,
@@ -46,64 +52,72 @@ def launch(
         CorpusError: the corpus is missing, incomplete or too small.
         ShardCorrupt: a shard does not match its recorded hash.
         RunMismatch: `run` belongs to another configuration.
+        RanksDiffer: ranks see different corpora, parameters or code.
+        TrackerMissing: what `track` names is not installed.
     """
-    corpus = Corpus.open(data / config.corpus)
-    limit = config.train.train_samples
-    _delete_left_over(run)
-    found = read_record(run)
-    if limit is None and found is not None and not restart_if_changed:
-        # "All there are" means those of the start: the corpus may have grown since.
-        recorded: object = found.get("corpus", {}).get("train_samples")
-        limit = recorded if isinstance(recorded, int) else None
-    samples = corpus.side("train", limit)
-    record = run_record(
-        config,
-        corpus_sha256=corpus.manifest.config_sha256,
-        train_samples=len(samples),
-        shards=samples.shard_sha256,
-    )
-    sides = (samples, corpus.side("test"))
-    views = [
-        SampleView(
-            side,
-            extensions=corpus.extensions,
-            prompt_bytes=corpus.prompt_bytes,
-            directions=config.train.directions,
+    with open_ranks(config.train.device) as ranks:
+        return _launch(
+            config,
+            data=data,
+            run=run,
+            restart_if_changed=restart_if_changed,
+            track=track,
+            show=show,
+            signal_received=signal_received,
+            ranks=ranks,
         )
-        for side in sides
-    ]
-    if restart_if_changed and found is not None and not is_same_run(found, record):
-        _delete(run)
-    claim(run, record)
+
+
+def _launch(
+    config: RunConfig,
+    *,
+    data: Path,
+    run: Path,
+    restart_if_changed: bool,
+    track: Sequence[str],
+    show: Callable[[Status], None],
+    signal_received: Callable[[], int | None],
+    ranks: Ranks,
+) -> Launched:
+    """Do what `launch` says, as one of `ranks`."""
+    check_trackers(track)
+    ranks.on_first(lambda: _delete_left_over(run))
+    found = read_record(run)
+    # "All there are" means those of the start: the corpus may have grown since.
+    recorded = {} if found is None or restart_if_changed else recorded_samples(found)
+    sides = ranks.on_all(lambda: open_sides(config, data, recorded))
+    init_sha256 = None
+    if config.train.init_from is not None:
+        with weights_file(config.train.init_from).open("rb") as file:
+            init_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    record = run_record(config, sides.corpora, init_sha256=init_sha256)
     run_sha256 = record_sha256(record)
+    ranks.check_same("corpora, parameters or code", run_sha256)
+
+    def claim_folder() -> None:
+        if restart_if_changed and found is not None and not is_same_run(found, record):
+            _delete(run)
+        claim(run, record)
+
+    ranks.on_first(claim_folder)
     was_finished = is_finished(run, run_sha256)
     if not was_finished:
-        for side in sides:
-            side.verify()
+        ranks.on_each_machine(sides.verify)
+    is_first = ranks.is_first
     job = Job(
         model=config.model,
         train=config.train,
-        train_view=views[0],
-        test_view=views[1],
+        train_view=sides.train,
+        test_view=sides.test,
         run=run,
         run_sha256=run_sha256,
-        provenance={
-            "run": config.name,
-            "corpus": config.corpus,
-            "corpus_sha256": corpus.manifest.config_sha256,
-            "train_samples": len(samples),
-            "prompt_bytes": corpus.prompt_bytes,
-            "directions": dict(config.train.directions),
-            **_machine(corpus.manifest.settings),
-        },
+        provenance={"run": config.name, **sides.provenance()},
+        ranks=ranks,
+        trackers=open_trackers(track, run, config.name) if is_first and not was_finished else (),
+        write_samples=SampleLog(run, sides.test).write,
     )
-    train(job, show=show, signal_received=signal_received)
+    train(job, show=show if is_first else lambda _: None, signal_received=signal_received)
     return Launched(model=run / "model", was_finished=was_finished)
-
-
-def _machine(settings: Mapping[str, object]) -> dict[str, object]:
-    """Return which machine a corpus simulates, for the model's provenance; empty for others."""
-    return {"cpu": settings["options"]} if settings.get("source") == "cpu" else {}
 
 
 def _delete(run: Path) -> None:

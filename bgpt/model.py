@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bgpt.byte_level import ByteContext, ByteLevel, SourceMemory
 from bgpt.config import PATCH_SIZE, ModelConfig
 from bgpt.layers import fast_dtype, ragged, round_up, take_rows
+from bgpt.packing import packed
 from bgpt.patch_level import PatchLevel
 from bgpt.patching import PatchBatch
 from bgpt.protocol import NUM_TOKENS
@@ -65,6 +66,14 @@ class Bgpt(nn.Module):
         nats = F.cross_entropy(logits.float(), targets, reduction="sum")
         return LossSums(nats=nats, num_tokens=len(targets), num_bytes=batch.num_bytes)
 
+    def sample_nats(self, batch: PatchBatch) -> Tensor:
+        """Return `[B]` the loss of every sample in nats; its sum is that of `loss`."""
+        dtype = fast_dtype(batch.patches.device.type) if self.config.bf16 else torch.float32
+        logits, targets, where = self._scored_logits(batch, dtype)
+        nats = F.cross_entropy(logits.float(), targets, reduction="none")
+        sample = where // batch.patches[0].numel()
+        return nats.new_zeros(len(batch.patches)).index_add(0, sample, nats)
+
     @torch.no_grad()
     def score(self, batch: PatchBatch) -> TokenScores:
         """Return nats and the likeliest token of every scored token; always in float32."""
@@ -90,9 +99,11 @@ class Bgpt(nn.Module):
         longest = batch.patches.shape[1]
         places = batch.loss_mask.any(dim=2).flatten().nonzero()[:, 0]  # [P] in B * T
         # Nothing is predicted from a row's last patch, so the patch level stops one before.
-        rows = ragged((batch.num_patches - 1).clamp(min=1))
+        lengths = (batch.num_patches - 1).clamp(min=1)
+        rows = ragged(lengths)
+        shared = packed(lengths, rows, dtype) if batch.is_packed else None
         tokens = take_rows(batch.patches, rows)  # [R, 16]
-        hidden = rows.pad(self.patch_level(tokens, rows, self.embedding, dtype))  # [B, T', D]
+        hidden = rows.pad(self.patch_level(tokens, rows, self.embedding, dtype, shared))
         source = self.source_memory(batch, hidden)
         idle = round_up(len(places)) - len(places)
         sample, at = places // longest, places % longest

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bgpt.config import PATCH_SIZE, ModelConfig
 from bgpt.layers import Block, Blocks, Linear, Ragged, attend_causal, make_norm
+from bgpt.packing import FlatSamples, PackedRows
 from bgpt.protocol import NUM_TOKENS
 
 
@@ -54,14 +55,25 @@ class PatchLevel(nn.Module):
         return at if self.config.positions == "rotary" else None
 
     def forward(
-        self, tokens: Tensor, rows: Ragged, embedding: nn.Embedding | None, dtype: torch.dtype
+        self,
+        tokens: Tensor,
+        rows: Ragged,
+        embedding: nn.Embedding | None,
+        dtype: torch.dtype,
+        shared: PackedRows | FlatSamples | None = None,
     ) -> Tensor:
-        """Return `[R, D]`: what each patch and all before it say of the next one."""
+        """Return `[R, D]`: what each patch and all before it say of the next one.
+
+        With `shared`, samples share rows of attention; without, each has its own.
+        """
         at = rows.positions()
         x = self.embed(tokens, at, embedding, dtype)
         for block in self.blocks:
             q, k, v = block.attention.heads(block.norm_1(x), self.rotary_positions(at))
-            mixed = attend_causal(rows.pad(q), rows.pad(k), rows.pad(v))
-            x = x + block.attention.out(rows.flatten(mixed).flatten(1))
+            if shared is None:
+                mixed = rows.flatten(attend_causal(rows.pad(q), rows.pad(k), rows.pad(v)))
+            else:
+                mixed = shared.attend(q, k, v)
+            x = x + block.attention.out(mixed.flatten(1))
             x = x + block.feed_forward(block.norm_2(x))
         return self.norm(x)

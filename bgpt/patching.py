@@ -7,7 +7,7 @@ too long is an error. This module knows nothing of shards or of the model.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -64,16 +64,17 @@ class PatchBatch:
     """True bytes (tokens below 256) that count."""
     num_tokens: int
     """Tokens that count."""
+    is_packed: bool = False
+    """Attention reads short samples many to a row (`bgpt.packing`); changes no figure."""
 
     def to(self, device: torch.device | str) -> "PatchBatch":
         """Return the batch with its tensors on `device`."""
-        return PatchBatch(
+        return replace(
+            self,
             patches=self.patches.to(device),
             loss_mask=self.loss_mask.to(device),
             num_patches=self.num_patches.to(device),
             source_patches=self.source_patches.to(device),
-            num_bytes=self.num_bytes,
-            num_tokens=self.num_tokens,
         )
 
     def split(self, max_patches: int) -> "list[PatchBatch]":
@@ -99,7 +100,8 @@ class PatchBatch:
     def _rows(self, first: int, stop: int, longest: int) -> "PatchBatch":
         patches = self.patches[first:stop, :longest]
         loss_mask = self.loss_mask[first:stop, :longest]
-        return PatchBatch(
+        return replace(
+            self,
             patches=patches,
             loss_mask=loss_mask,
             num_patches=self.num_patches[first:stop],

@@ -9,8 +9,8 @@ first weights, and the order of samples is computed from the step (`bgpt.data`).
 import hashlib
 import json
 import re
-import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,8 +29,6 @@ from pipelines.config import ConfigError, parse
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
-NUM_KEPT = 2
-"""Checkpoints kept: the last, and one more should the last be damaged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,25 +44,69 @@ class TrainState:
     """Loss since the last line of metrics, in nats."""
     logged_bytes: int = 0
     """Bytes under that loss."""
+    nats_by_corpus: dict[str, float] = field(default_factory=dict[str, float])
+    """The same two of every mixed corpus; empty with one corpus."""
+    bytes_by_corpus: dict[str, int] = field(default_factory=dict[str, int])
+    best_bits_per_byte: float | None = None
+    """Of the best evaluation so far, where the best is kept."""
+    best_step: int = 0
+
+    def with_loss(
+        self,
+        nats: float,
+        num_bytes: int,
+        nats_by_corpus: Mapping[str, float],
+        bytes_by_corpus: Mapping[str, int],
+    ) -> "TrainState":
+        """Return the state with one batch's loss added."""
+        return replace(
+            self,
+            logged_nats=self.logged_nats + nats,
+            logged_bytes=self.logged_bytes + num_bytes,
+            nats_by_corpus={
+                name: self.nats_by_corpus.get(name, 0.0) + own
+                for name, own in nats_by_corpus.items()
+            },
+            bytes_by_corpus={
+                name: self.bytes_by_corpus.get(name, 0) + own
+                for name, own in bytes_by_corpus.items()
+            },
+        )
+
+    def without_loss(self) -> "TrainState":
+        """Return the state right after a line of metrics."""
+        return replace(self, logged_nats=0.0, logged_bytes=0, nats_by_corpus={}, bytes_by_corpus={})
 
 
 def save_checkpoint(
     run: Path, state: TrainState, model: Bgpt, optimizers: Optimizers, run_sha256: str
 ) -> Path:
-    """Write the checkpoint of `state`, then delete all but the last `NUM_KEPT`; atomic."""
-    folder = run / "checkpoints"
-    path = folder / f"step-{state.step:06d}"
-    with atomic_folder(path) as part:
-        write_model(part, model, {"run_sha256": run_sha256, "step": state.step})
-        save_tensors(part / OPTIMIZER_FILE, optimizers.state_dict())
-        files = {name: _sha256(part / name) for name in (WEIGHTS_FILE, OPTIMIZER_FILE)}
-        content = {"run_sha256": run_sha256, "state": asdict(state), "files": files}
-        (part / STATE_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    kept = checkpoints(run)[-NUM_KEPT:]
-    for other in folder.iterdir():
-        if other not in kept:
-            shutil.rmtree(other, ignore_errors=True)
+    """Write the checkpoint of `state`; atomic.
+
+    Raises:
+        CheckpointError: it cannot be written, such as on a full disk; the ones before it stay.
+    """
+    path = checkpoint_path(run, state.step)
+    before = checkpoints(run)
+    try:
+        with atomic_folder(path) as part:
+            write_model(part, model, {"run_sha256": run_sha256, "step": state.step})
+            save_tensors(part / OPTIMIZER_FILE, optimizers.state_dict())
+            files = {name: _sha256(part / name) for name in (WEIGHTS_FILE, OPTIMIZER_FILE)}
+            content = {"run_sha256": run_sha256, "state": asdict(state), "files": files}
+            (part / STATE_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except (CheckpointError, OSError) as error:
+        stands = f"{before[-1]} is untouched" if before else "there is none before it"
+        raise CheckpointError(
+            f"the checkpoint of step {state.step} could not be written: {error}; {stands}; make "
+            "room and run the same command again to go on from there"
+        ) from error
     return path
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return the folder of the checkpoint of a step."""
+    return run / "checkpoints" / f"step-{step:06d}"
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -9,27 +9,27 @@ shards of the configured prefix are bound. Training itself is `bgpt.train`.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from bgpt.config import ModelConfig, UnknownPreset, preset
-from bgpt.optim import OptimConfig
-from bgpt.patching import LossRegion
-from bgpt.schedule import Budget, Schedule
+from bgpt.train_config import TrainConfig
 from pipelines.config import ConfigError, load_params, parse, section
 from simulators.suggest import unknown_name
 
 RUN_SCHEMA_VERSION = 1
 TRAINING_MODULES = (
-    "bits_per_byte", "byte_level", "checkpoint", "config", "data", "evaluate", "layers", "model",
-    "optim", "patch_level", "patching", "permutation", "protocol", "resume", "run", "schedule",
-    "telemetry", "train",
+    "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "data", "evaluate",
+    "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing", "patch_level",
+    "patching", "permutation", "protocol", "ranks", "resume", "run", "schedule", "sides",
+    "telemetry", "train", "train_config",
 )  # fmt: skip
 """Modules of this package that decide what a run leaves, weights and figures: all that
-`bgpt.train` imports, but for what only shows progress. `dvc.yaml` depends on more, the whole folder
-`bgpt`: a change elsewhere in it calls `bgpt train` again, which finds the run finished."""
+`bgpt.train` and `bgpt.sides` import, but for what only shows progress. `dvc.yaml` depends on more,
+the whole folder `bgpt`: a change elsewhere in it calls `bgpt train` again, which finds the run
+finished."""
 
 
 class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -37,84 +37,32 @@ class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user se
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
-    """Everything about training but the model: section `runs.NAME.train` of `params.yaml`."""
-
-    steps: int | None = None
-    """Budget in steps of one batch each. Exactly one of `steps` and `bytes` is given."""
-    bytes: int | None = None
-    """Budget in true bytes of samples; the step that reaches it is the last."""
-    seed: int = 0
-    """Of the first weights and of the order of samples."""
-    train_samples: int | None = None
-    """Train on this many first samples of the corpus (its scale); None: all there are."""
-    batch_size: int = 24
-    window_batches: int = 32
-    """Batches whose samples are sorted by length among themselves; 1: no bucketing."""
-    directions: dict[str, float] = field(default_factory=dict[str, float])
-    """Conversion only: direction (`abc-to-midi`, `midi-to-abc`) -> weight."""
-    loss: LossRegion = "target"
-    """`target`: the scored region alone. `file`: all bytes. `tokens`: the authors' way."""
-    optimizer: OptimConfig = field(default_factory=OptimConfig)
-    warmup: float = 0.03
-    """Share of the budget over which the rates rise."""
-    hold_until: float = 0.4
-    """Share of the budget at which they begin to fall."""
-    final: float = 0.0
-    """Share of the peak at the end."""
-    threads: int = 1
-    """CPU threads; part of the configuration, because sums depend on it in the last bit. More than
-    the free cores makes a small model many times slower: torch's threads wait for each other."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    log_every: int = 20
-    """Steps between two lines of metrics."""
-    eval_every: int = 500
-    """Steps between two evaluations on the test side; there is one at the end in any case."""
-    eval_samples: int = 100
-    """First samples of the test side to evaluate on; 0: no evaluation."""
-    checkpoint_every: int = 500
-    """Steps between two checkpoints to resume from."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "window_batches", "threads", "log_every", "eval_every",
-                     "checkpoint_every"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.train_samples is not None and self.train_samples < 1:
-            raise ValueError(f"train_samples must be at least 1, not {self.train_samples}")
-        if self.eval_samples < 0:
-            raise ValueError(f"eval_samples must be 0 or more, not {self.eval_samples}")
-        _ = self.budget, self.schedule
-
-    @property
-    def budget(self) -> Budget:
-        """Return how much is trained."""
-        return Budget(steps=self.steps, bytes=self.bytes)
-
-    @property
-    def schedule(self) -> Schedule:
-        """Return how the learning rate goes."""
-        return Schedule(warmup=self.warmup, hold_until=self.hold_until, final=self.final)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """One run of `params.yaml`."""
 
     name: str
-    corpus: str
-    """Name of the corpus, a folder below the data folder."""
+    corpora: dict[str, float]
+    """Name of each corpus, a folder below the data folder -> its weight. A single one has 1."""
     model: ModelConfig
     train: TrainConfig
+    is_mixture: bool
+    """Whether it names `corpora` with weights, not one `corpus`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _RunSection:
     """The section as it is written, before the preset is looked up."""
 
-    corpus: str
     model: dict[str, Any]
     train: TrainConfig
+    corpus: str | None = None
+    corpora: dict[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        if (self.corpus is None) == (not self.corpora):
+            raise ValueError(
+                "give either corpus: NAME or corpora: {NAME: WEIGHT, ...} with at least one"
+            )
 
 
 def load_run(params: Path, name: str) -> RunConfig:
@@ -141,7 +89,8 @@ def parse_run(values: Mapping[str, Any], name: str) -> RunConfig:
     read = parse(_RunSection, {**values, "model": dict(values.get("model", {}))}, where)
     return RunConfig(
         name=name,
-        corpus=read.corpus,
+        corpora=read.corpora if read.corpus is None else {read.corpus: 1.0},
+        is_mixture=read.corpus is None,
         model=_parse_model(read.model, f"{where}.model"),
         train=read.train,
     )
@@ -160,26 +109,44 @@ def _parse_model(values: dict[str, Any], where: str) -> ModelConfig:
     return parse(ModelConfig, {**asdict(base), **overrides}, where)
 
 
-def run_record(
-    config: RunConfig, *, corpus_sha256: str, train_samples: int, shards: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return the contents of `run.json`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusRecord:
+    """What a run is bound to in one corpus."""
 
-    `train_samples` is the number that is really read, `shards` the sha256 of their shards in order.
-    """
+    name: str
+    config_sha256: str
+    train_samples: int
+    """How many are really read."""
+    train_shards: tuple[str, ...]
+    """SHA-256 of the shards that they lie in, in order."""
+    too_long: int | None = None
+    """How many of them were left out as too long; None where that is an error."""
+
+
+def run_record(
+    config: RunConfig, corpora: Sequence[CorpusRecord], *, init_sha256: str | None = None
+) -> dict[str, Any]:
+    """Return the contents of `run.json`; `init_sha256` is of the weights that it begins with."""
+    read = [_corpus_record(config, corpus) for corpus in corpora]
     return {
         "schema_version": RUN_SCHEMA_VERSION,
         "name": config.name,
-        "corpus": {
-            "name": config.corpus,
-            "config_sha256": corpus_sha256,
-            "train_samples": train_samples,
-            "train_shards": list(shards),
-        },
+        **({"corpora": read} if config.is_mixture else {"corpus": read[0]}),
+        **({} if init_sha256 is None else {"init_sha256": init_sha256}),
         "model": asdict(config.model),
         "train": asdict(config.train),
         "code_sha256": code_sha256(),
     }
+
+
+def _corpus_record(config: RunConfig, corpus: CorpusRecord) -> dict[str, Any]:
+    """Return one corpus' part of `run.json`; what does not apply is left out."""
+    record: dict[str, Any] = {**asdict(corpus), "train_shards": list(corpus.train_shards)}
+    if corpus.too_long is None:
+        del record["too_long"]
+    if config.is_mixture:
+        record["weight"] = config.corpora[corpus.name]
+    return record
 
 
 def code_sha256() -> str:

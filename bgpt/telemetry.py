@@ -7,10 +7,10 @@ rewritten from it at every start. It knows nothing of training.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, Protocol, cast, final
 
 if TYPE_CHECKING:
     from dvclive.live import Live
@@ -43,6 +43,28 @@ class Record:
     covers padding too (`tokens`): that mean is not bits per byte."""
     learning_rate: float
     eval: Evaluation | None
+    corpora: Mapping[str, "CorpusFigures"] | None = None
+    """The same by corpus, of mixed corpora; the key is left out where there is one corpus."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusFigures:
+    """Figures of one of several mixed corpora."""
+
+    train_bits_per_byte: float | None
+    eval: Evaluation | None
+
+
+class Tracker(Protocol):
+    """Another place that scalars go to (`bgpt.trackers`)."""
+
+    def log(self, step: int, scalars: Mapping[str, float], /) -> None:
+        """Take the scalars of one record; a resumed run hands over the earlier ones again."""
+        ...
+
+    def close(self) -> None:
+        """Bring everything to its place and end."""
+        ...
 
 
 @final
@@ -52,7 +74,10 @@ class MetricsLog:
     Lines after `resumed_step` are dropped when it opens; all of them where it is None.
     """
 
-    def __init__(self, run: Path, *, resumed_step: int | None) -> None:
+    def __init__(
+        self, run: Path, *, resumed_step: int | None, trackers: Sequence[Tracker] = ()
+    ) -> None:
+        self._trackers = tuple(trackers)
         self._path = run / "metrics.jsonl"
         kept = [] if resumed_step is None else list(_records_until(self._path, resumed_step))
         partial = self._path.with_suffix(".jsonl.tmp")
@@ -66,6 +91,8 @@ class MetricsLog:
     def write(self, record: Record) -> None:
         """Append one record."""
         values = asdict(record)
+        if record.corpora is None:
+            del values["corpora"]
         self._file.write(_line(values))
         self._file.flush()
         self._show(values)
@@ -79,18 +106,40 @@ class MetricsLog:
         self.sync()
         self._file.close()
         self._live.end()
+        for tracker in self._trackers:
+            tracker.close()
 
     def _show(self, record: dict[str, Any]) -> None:
-        """Hand the scalars of one record to DVCLive."""
+        """Hand the scalars of one record to DVCLive and the trackers."""
+        found = scalars(record)
         self._live.step = record["step"]
-        for name in ("train_bits_per_byte", "learning_rate", "bytes", "cpu_seconds"):
-            if record[name] is not None:
-                self._live.log_metric(name, record[name])
-        evaluation = cast("dict[str, float] | None", record["eval"])
-        if evaluation is not None:
-            self._live.log_metric("eval/bits_per_byte", evaluation["bits_per_byte"])
-            self._live.log_metric("eval/byte_accuracy", evaluation["byte_accuracy"])
+        for name, value in found.items():
+            self._live.log_metric(name, value)
         self._live.make_summary()
+        for tracker in self._trackers:
+            tracker.log(record["step"], found)
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return what of one record is drawn as a curve, by name."""
+    found = {
+        name: record[name]
+        for name in ("train_bits_per_byte", "learning_rate", "bytes", "cpu_seconds")
+        if record[name] is not None
+    }
+    found |= _evaluated(record["eval"], "eval")
+    for corpus, figures in cast("dict[str, dict[str, Any]]", record.get("corpora", {})).items():
+        if figures["train_bits_per_byte"] is not None:
+            found[f"{corpus}/train_bits_per_byte"] = figures["train_bits_per_byte"]
+        found |= _evaluated(figures["eval"], f"{corpus}/eval")
+    return found
+
+
+def _evaluated(evaluation: Mapping[str, float] | None, under: str) -> dict[str, float]:
+    """Return the scalars of one evaluation."""
+    if evaluation is None:
+        return {}
+    return {f"{under}/{name}": evaluation[name] for name in ("bits_per_byte", "byte_accuracy")}
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

@@ -5,67 +5,37 @@ Step i trains on batch i (`bgpt.data`) with the rates of the done share of the b
 (`bgpt.schedule`); nothing else enters, so the weights after step n are a function of the
 configuration, the shards and the machine. `torch.use_deterministic_algorithms` is on: without it
 two threads sum the gradient of the position table in any order, once a batch is large enough for
-torch to share that work out (32,768 numbers). What it does not do: read `params.yaml` (`bgpt.run`),
-print (`bgpt.progress`), or train on several devices.
+torch to share that work out (32,768 numbers). The gradient itself, in parts and over ranks, is
+`bgpt.gradients`'. What it does not do: read `params.yaml` (`bgpt.run`) or print (`bgpt.progress`).
 """
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, final
 
 import torch
 
 from bgpt.bits_per_byte import bits_per_byte
-from bgpt.checkpoint import read_config, save_model
-from bgpt.config import ModelConfig
-from bgpt.data import BatchStream, SampleView, TrainingSample, patch_batch
+from bgpt.checkpoint import save_model
+from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
+from bgpt.data import BatchStream, TrainingSample
 from bgpt.evaluate import evaluate, evaluation_samples
-from bgpt.model import Bgpt
+from bgpt.gradients import Gradients
+from bgpt.initial import first_weights, freeze, take_weights
+from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, is_finished, make_deterministic
 from bgpt.optim import make_optimizers
-from bgpt.permutation import derived_seed
 from bgpt.progress import Status
-from bgpt.resume import TrainState, checkpoints, load_checkpoint, save_checkpoint
-from bgpt.run import TrainConfig
-from bgpt.telemetry import Evaluation, MetricsLog, Record
-
-
-class TrainingDiverged(RuntimeError):  # noqa: N818 - reads as the sentence the user sees
-    """A loss or gradient that is not finite."""
-
-
-class TrainingInterrupted(RuntimeError):  # noqa: N818 - reads as the sentence the user sees
-    """A signal ended the run after a checkpoint; the same command resumes it."""
-
-    def __init__(self, message: str, *, signal_number: int) -> None:
-        super().__init__(message)
-        self.signal_number = signal_number
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """What is trained on what, and where it goes."""
-
-    model: ModelConfig
-    train: TrainConfig
-    train_view: SampleView
-    test_view: SampleView
-    run: Path
-    """Run folder, already claimed (`bgpt.run.claim`)."""
-    run_sha256: str
-    provenance: dict[str, Any]
-    """Kept in the final model's `config.json`, with step and parameters added."""
-
-
-def is_finished(run: Path, run_sha256: str) -> bool:
-    """Return whether `run` holds the final model of this configuration."""
-    if not (run / "model").is_dir():
-        return False
-    return read_config(run / "model")[1].get("run_sha256") == run_sha256
+from bgpt.resume import (
+    TrainState,
+    checkpoint_path,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from bgpt.telemetry import CorpusFigures, Evaluation, MetricsLog, Record
 
 
 def train(
@@ -87,24 +57,13 @@ def train(
     """
     if not is_finished(job.run, job.run_sha256):
         make_deterministic(job.train.threads)
-        _Trainer(job).run(show, signal_received)
-    shutil.rmtree(job.run / "checkpoints", ignore_errors=True)
-
-
-def make_deterministic(threads: int) -> None:
-    """Set torch up so that the same work gives the same bits again on the same machine."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    # Filling fresh memory finds bugs of others and costs time; nothing here reads it unwritten.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
-
-
-def first_weights(config: ModelConfig, seed: int) -> Bgpt:
-    """Return the untrained model of a seed; torch's global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, "first weights") >> 1)
-        return Bgpt(config)
+        trainer = _Trainer(job)
+        try:
+            trainer.run(show, signal_received)
+        finally:
+            trainer.close()
+    if job.train.keep_checkpoints is None and job.ranks.is_first:
+        shutil.rmtree(job.run / "checkpoints", ignore_errors=True)
 
 
 @final
@@ -115,7 +74,7 @@ class _Trainer:
         config = job.train
         if config.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("train.device is 'cuda' and torch finds no CUDA device; use 'cpu'")
-        self._job, self._config = job, config
+        self._job, self._config, self._ranks = job, config, job.ranks
         self._budget, self._schedule = config.budget, config.schedule
         self._batches = BatchStream(
             job.train_view,
@@ -123,15 +82,36 @@ class _Trainer:
             window_batches=config.window_batches,
             seed=config.seed,
         )
-        job.train_view.check_lengths(job.model.max_patches)
-        self._test_samples = evaluation_samples(job.test_view, config.eval_samples)
-        self._model = first_weights(job.model, config.seed).to(config.device)
+        for view in job.train_view.parts.values():
+            view.check_lengths(job.model.max_patches)
+        self._test_samples = {
+            name: evaluation_samples(view, config.eval_samples, job.model.max_patches)
+            for name, view in job.test_view.parts.items()
+        }
+        self._model = first_weights(job.model, config.seed)
+        found = checkpoints(job.run)
+        if config.init_from is not None and not found:
+            take_weights(self._model, config.init_from)
+        freeze(self._model, config.freeze)
+        self._model.to(config.device)
         self._optimizers = make_optimizers(self._model, config.optimizer)
         self._state = TrainState()
-        found = checkpoints(job.run)
         if found:
             self._state = load_checkpoint(found[-1], self._model, self._optimizers, job.run_sha256)
-        self._log = MetricsLog(job.run, resumed_step=self._state.step if found else None)
+        self._ranks.check_same("checkpoints", f"{self._state.step:064x}")
+        if config.compile:
+            # In place: names of parameters stay, and so do checkpoints.
+            self._model.patch_level.compile(dynamic=True)
+            self._model.byte_level.compile(dynamic=True)
+        names = list(job.train_view.parts)
+        self._corpora = names if names != [""] else []
+        self._gradients = Gradients(self._model, config, ranks=self._ranks, corpora=self._corpora)
+        resumed_step = self._state.step if found else None
+        self._log = (
+            MetricsLog(job.run, resumed_step=resumed_step, trackers=job.trackers)
+            if self._ranks.is_first
+            else None
+        )
         self._start_clocks()
         self._first_wall, self._first_bytes = time.monotonic(), self._state.bytes
 
@@ -139,23 +119,21 @@ class _Trainer:
         self, show: Callable[[Status], None], signal_received: Callable[[], int | None]
     ) -> None:
         """Go on to the end of the budget and write the final model."""
-        try:
-            while self._progress(self._state) < 1:
-                self._step()
-                done = self._progress(self._state)
-                show(self._status(done))
-                self._write_metrics(is_last=done >= 1)
-                if done < 1:
-                    self._save_or_leave(signal_received())
-        finally:
+        while self._progress(self._state) < 1:
+            self._step()
+            done = self._progress(self._state)
+            show(self._status(done))
+            self._write_metrics(is_last=done >= 1)
+            if done < 1:
+                # A signal that reaches one rank ends them all, after the same step.
+                self._save_or_leave(self._ranks.largest(signal_received() or 0))
+        provenance = {**self._provenance(), "step": self._state.step}
+        self._ranks.on_first(lambda: save_model(self._job.run / "model", self._model, provenance))
+
+    def close(self) -> None:
+        """Bring the metrics to disk."""
+        if self._log is not None:
             self._log.close()
-        provenance = {
-            **self._job.provenance,
-            "run_sha256": self._job.run_sha256,
-            "step": self._state.step,
-            "parameters": self._model.num_parameters(),
-        }
-        save_model(self._job.run / "model", self._model, provenance)
 
     def _step(self) -> None:
         """Train on the next batch."""
@@ -171,72 +149,122 @@ class _Trainer:
         middle = (self._progress(self._state) + min(self._progress(after), 1.0)) / 2
         self._optimizers.set_lr(self._schedule.scale(middle))
         self._optimizers.zero_grad()
-        batch = patch_batch(samples, self._config.loss).to(self._config.device)
-        loss = self._model.loss(batch)
-        nats = float(loss.nats.detach())
-        if not math.isfinite(nats):
-            raise self._diverged("loss", nats, samples)
-        (loss.nats / loss.num_tokens).backward()
+        sums = self._gradients.fill(samples)
+        if not math.isfinite(sums.nats):
+            raise self._diverged("loss", sums.nats, samples)
         norm = self._optimizers.step()
         if not math.isfinite(norm):
             raise self._diverged("norm of the gradient", norm, samples)
-        self._state = replace(
-            after,
-            logged_nats=self._state.logged_nats + nats,
-            logged_bytes=self._state.logged_bytes + loss.num_bytes,
+        self._state = after.with_loss(
+            sums.nats, sums.num_bytes, sums.nats_by_corpus, sums.bytes_by_corpus
         )
 
     def _write_metrics(self, *, is_last: bool) -> None:
         """Write a line if one is due, with an evaluation if that is due."""
-        step = self._state.step
-        eval_due = is_last or step % self._config.eval_every == 0
-        if not (eval_due or step % self._config.log_every == 0):
+        step, config = self._state.step, self._config
+        if config.samples_every and (is_last or step % config.samples_every == 0):
+            self._ranks.on_first(self._write_samples)
+        eval_due = is_last or step % config.eval_every == 0
+        if not (eval_due or step % config.log_every == 0):
             return
-        evaluation: Evaluation | None = None
-        if eval_due and self._test_samples:
-            self._model.eval()
-            evaluation = evaluate(self._model, self._test_samples, self._config.device)
-            self._model.train()
+        whole, by_corpus = self._evaluated() if eval_due else (None, {})
         wall_seconds, cpu_seconds = self._clocks()
-        self._log.write(
-            Record(
-                step=step,
-                samples=self._state.samples,
-                bytes=self._state.bytes,
-                wall_seconds=round(wall_seconds, 3),
-                cpu_seconds=round(cpu_seconds, 3),
-                train_bits_per_byte=self._train_bits_per_byte(),
-                learning_rate=self._optimizers.learning_rate,
-                eval=evaluation,
+        corpora = {
+            name: CorpusFigures(
+                train_bits_per_byte=self._bits_per_byte(
+                    self._state.nats_by_corpus.get(name, 0.0),
+                    self._state.bytes_by_corpus.get(name, 0),
+                ),
+                eval=by_corpus.get(name),
             )
-        )
-        self._state = replace(self._state, logged_nats=0.0, logged_bytes=0)
+            for name in self._corpora
+        }
+        if self._log is not None:
+            self._log.write(
+                Record(
+                    step=step,
+                    samples=self._state.samples,
+                    bytes=self._state.bytes,
+                    wall_seconds=round(wall_seconds, 3),
+                    cpu_seconds=round(cpu_seconds, 3),
+                    train_bits_per_byte=self._train_bits_per_byte(),
+                    learning_rate=self._optimizers.learning_rate,
+                    eval=whole,
+                    corpora=corpora or None,
+                )
+            )
+        self._state = self._state.without_loss()
+        if (
+            whole is not None
+            and config.keep_checkpoints is not None
+            and is_best(self._state, whole)
+        ):
+            self._state = with_best(self._state, whole)
+            self._ranks.on_first(
+                lambda: save_best(self._job.run, self._model, step, whole, self._provenance())
+            )
 
-    def _save_or_leave(self, signal_number: int | None) -> None:
+    def _evaluated(self) -> tuple[Evaluation | None, dict[str, Evaluation]]:
+        """Return the figures over all samples of evaluation, and by corpus where there are many."""
+        if not self._config.eval_samples:
+            return None, {}
+        self._model.eval()
+        sides = self._test_samples
+        device, ranks = self._config.device, self._ranks
+        by_corpus = {
+            name: evaluate(self._model, sides[name], device, ranks) for name in self._corpora
+        }
+        every = [sample for samples in sides.values() for sample in samples]
+        whole = evaluate(self._model, every, device, ranks)
+        self._model.train()
+        return whole, by_corpus
+
+    def _write_samples(self) -> None:
+        self._model.eval()
+        self._job.write_samples(self._model, self._state.step)
+        self._model.train()
+
+    def _save_or_leave(self, signal_number: int) -> None:
         """Write a checkpoint if one is due or a signal came; end in the second case."""
-        if signal_number is None and self._state.step % self._config.checkpoint_every:
+        if not signal_number and self._state.step % self._config.checkpoint_every:
             return
         wall_seconds, cpu_seconds = self._clocks()
         self._state = replace(self._state, wall_seconds=wall_seconds, cpu_seconds=cpu_seconds)
         self._start_clocks()
-        self._log.sync()
-        path = save_checkpoint(
-            self._job.run, self._state, self._model, self._optimizers, self._job.run_sha256
-        )
-        if signal_number is not None:
+        self._ranks.on_first(self._save)
+        if signal_number:
+            path = checkpoint_path(self._job.run, self._state.step)
             raise TrainingInterrupted(
                 f"stopped by signal {signal_number} after step {self._state.step}; saved {path}; "
                 "run the same command again to go on",
                 signal_number=signal_number,
             )
 
+    def _save(self) -> None:
+        """Write a checkpoint, then let go of older ones."""
+        if self._log is not None:
+            self._log.sync()
+        run = self._job.run
+        save_checkpoint(run, self._state, self._model, self._optimizers, self._job.run_sha256)
+        prune(run, self._config.keep_checkpoints or DEFAULT_KEPT)
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            **self._job.provenance,
+            "run_sha256": self._job.run_sha256,
+            "parameters": self._model.num_parameters(),
+        }
+
     def _progress(self, state: TrainState) -> float:
         return self._budget.progress(num_steps=state.step, num_bytes=state.bytes)
 
     def _train_bits_per_byte(self) -> float | None:
-        if self._config.loss == "tokens" or not self._state.logged_bytes:
+        return self._bits_per_byte(self._state.logged_nats, self._state.logged_bytes)
+
+    def _bits_per_byte(self, nats: float, num_bytes: int) -> float | None:
+        if self._config.loss == "tokens" or not num_bytes:
             return None
-        return bits_per_byte(self._state.logged_nats, self._state.logged_bytes)
+        return bits_per_byte(nats, num_bytes)
 
     def _status(self, done: float) -> Status:
         wall_seconds = time.monotonic() - self._first_wall
@@ -252,10 +280,11 @@ class _Trainer:
         self._started_wall, self._started_cpu = time.monotonic(), time.process_time()
 
     def _clocks(self) -> tuple[float, float]:
-        """Return wall and CPU seconds since the run began, former processes included."""
+        """Return wall and CPU seconds since the run began, of all its processes."""
+        (cpu_seconds,) = self._ranks.sums(time.process_time() - self._started_cpu)
         return (
             self._state.wall_seconds + time.monotonic() - self._started_wall,
-            self._state.cpu_seconds + time.process_time() - self._started_cpu,
+            self._state.cpu_seconds + cpu_seconds,
         )
 
     def _diverged(self, what: str, value: float, samples: list[TrainingSample]) -> TrainingDiverged:

@@ -1,6 +1,6 @@
 """Models of every architecture, small enough for a test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -46,3 +46,12 @@ def tiny_model() -> Callable[[str], Bgpt]:
         return model.eval()
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)

@@ -16,8 +16,8 @@ import yaml
 
 from bgpt.__main__ import main
 from bgpt.checkpoint import load_model, read_config
+from bgpt.job import TrainingDiverged, TrainingInterrupted
 from bgpt.telemetry import read_metrics
-from bgpt.train import TrainingDiverged, TrainingInterrupted
 from pipelines.build import build_corpus
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key

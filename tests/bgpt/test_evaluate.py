@@ -9,9 +9,9 @@ from bgpt import evaluate as evaluate_module
 from bgpt.config import ModelConfig
 from bgpt.data import TrainingSample
 from bgpt.evaluate import evaluate, score_file
+from bgpt.initial import first_weights
 from bgpt.model import Bgpt
 from bgpt.patching import TooLong
-from bgpt.train import first_weights
 from pipelines.sample import Segment
 
 TINY = ModelConfig(

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import bgpt.run
 from bgpt.config import compact_cpu
 from bgpt.run import (
     TRAINING_MODULES,
+    CorpusRecord,
     RunMismatch,
-    TrainConfig,
     claim,
     is_same_run,
     load_run,
@@ -23,6 +23,7 @@ from bgpt.run import (
     record_sha256,
     run_record,
 )
+from bgpt.train_config import TrainConfig
 from pipelines.config import ConfigError
 
 
@@ -37,14 +38,33 @@ def values(**changes: Any) -> dict[str, Any]:
 
 def record(**changes: Any) -> dict[str, Any]:
     config = parse_run(values(**changes), "r")
-    return run_record(config, corpus_sha256="c" * 64, train_samples=2000, shards=("d", "e"))
+    return run_record(config, [corpus_record("d", "e")])
+
+
+def corpus_record(*shards: str) -> CorpusRecord:
+    return CorpusRecord(
+        name="cpu-toy", config_sha256="c" * 64, train_samples=2000, train_shards=shards
+    )
+
+
+def test_mixed_corpora_are_read_with_their_weights_and_recorded() -> None:
+    config = parse_run(
+        {"corpora": {"a": 2, "b": 0.5}, "model": {"preset": "paper"}, "train": {"steps": 1}}, "r"
+    )
+    assert config.corpora == {"a": 2.0, "b": 0.5}
+    corpora = [replace(corpus_record("d"), name=name, too_long=3) for name in "ab"]
+    record = run_record(config, corpora, init_sha256="f")
+    assert [one["weight"] for one in record["corpora"]] == [2.0, 0.5]
+    assert [one["too_long"] for one in record["corpora"]] == [3, 3]
+    assert "corpus" not in record
+    assert record["init_sha256"] == "f"
 
 
 def test_a_preset_is_taken_and_single_keys_of_it_are_replaced() -> None:
     run = parse_run(values(model={"preset": "compact-cpu", "patch_layers": 2}), "r")
     assert asdict(run.model) == {**asdict(compact_cpu()), "patch_layers": 2}
     assert run.train.budget.steps == 10
-    assert (run.name, run.corpus) == ("r", "cpu-toy")
+    assert (run.name, run.corpora) == ("r", {"cpu-toy": 1.0})
 
 
 def test_nested_training_options_are_read() -> None:
@@ -82,6 +102,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"train": {"steps": 3, "optimizer": {"lr": 0}}}, r"train\.optimizer: rates must be above 0"),
     ({"train": {"steps": 3, "optimizer": {"l": 0}}}, r"train\.optimizer\.l: unknown key 'l'"),
     ({"train": {"steps": 3, "train_samples": 0}}, r"train: train_samples must be at least 1"),
+    ({"corpora": {"cpu-toy": 1}}, r"runs\.r: give either corpus: NAME or corpora: \{NAME: WEIGHT"),
+    ({"corpora": {"a": "1"}}, r"runs\.r\.corpora\.a: expected float, found '1'"),
+    ({"train": {"steps": 3, "accumulate": 0}}, r"train: accumulate must be at least 1, not 0"),
+    ({"train": {"steps": 3, "too_long": "cut"}}, r"train\.too_long: unknown value 'cut'"),
+    ({"train": {"steps": 3, "keep_checkpoints": 0}}, r"keep_checkpoints must be at least 1, not 0"),
+    ({"train": {"steps": 3, "samples_every": -1}}, r"samples_every must be at least 1, not -1"),
+    ({"train": {"steps": 3, "compile": True}}, r"compile needs device: cuda; on a CPU"),
+    ({"train": {"steps": 3, "freeze": "x"}}, r"train\.freeze: expected"),
     ({"train": {"steps": 3, "eval_samples": -1}}, r"train: eval_samples must be 0 or more"),
 ]
 
@@ -132,7 +160,7 @@ def test_other_shards_are_another_configuration(tmp_path: Path) -> None:
     config = parse_run(values(), "r")
 
     def with_shards(*shards: str) -> dict[str, Any]:
-        return run_record(config, corpus_sha256="c", train_samples=2000, shards=shards)
+        return run_record(config, [corpus_record(*shards)])
 
     claim(tmp_path / "r", with_shards("d", "e"))
     with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and 'f' now"):
@@ -194,7 +222,7 @@ def imported(module: str) -> set[str]:
 
 
 def test_a_run_is_bound_to_all_modules_that_the_trainer_imports() -> None:
-    todo, closure = ["train"], set[str]()
+    todo, closure = ["train", "sides"], set[str]()
     while todo:
         module = todo.pop()
         if module not in closure:

@@ -20,22 +20,17 @@ import torch
 from bgpt.checkpoint import CheckpointError, load_model, read_config, read_tensors
 from bgpt.config import ModelConfig
 from bgpt.data import SampleView
+from bgpt.initial import first_weights
 from bgpt.interrupt import Interrupts
+from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.model import Bgpt, LossSums
 from bgpt.optim import OptimConfig
 from bgpt.patch_level import PatchLevel
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.run import TrainConfig
 from bgpt.telemetry import read_metrics
-from bgpt.train import (
-    Job,
-    TrainingDiverged,
-    TrainingInterrupted,
-    first_weights,
-    make_deterministic,
-    train,
-)
+from bgpt.train import train
+from bgpt.train_config import TrainConfig
 
 TINY = ModelConfig(
     patch_width=16, patch_layers=1, patch_heads=2, patch_ffn=32,

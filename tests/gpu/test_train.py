@@ -12,11 +12,13 @@ from bgpt.byte_model import TrainedByteModel
 from bgpt.checkpoint import load_model
 from bgpt.config import preset
 from bgpt.data import SampleView
+from bgpt.initial import first_weights
+from bgpt.job import Job
 from bgpt.optim import OptimConfig
 from bgpt.protocol import Continuation, Prompt
-from bgpt.run import TrainConfig
 from bgpt.telemetry import read_metrics
-from bgpt.train import Job, first_weights, train
+from bgpt.train import train
+from bgpt.train_config import TrainConfig
 from pipelines.sample import Segment
 
 pytestmark = pytest.mark.gpu

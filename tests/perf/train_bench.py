@@ -22,12 +22,12 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 from bgpt.config import PATCH_SIZE, ModelConfig, compact_cpu
 from bgpt.data import BatchStream, SampleView, TrainingSample, patch_batch
 from bgpt.generate import generate
+from bgpt.initial import first_weights
 from bgpt.model import Bgpt
 from bgpt.optim import OptimConfig, make_optimizers
 from bgpt.patching import LossRegion
 from bgpt.permutation import hashed
 from bgpt.protocol import EOP, NUM_TOKENS, Prompt
-from bgpt.train import first_weights
 
 BATCH_SIZE = 16
 STEPS = 3

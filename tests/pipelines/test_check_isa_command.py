@@ -76,7 +76,8 @@ def test_a_small_check_passes_and_says_what_it_compared(
     found = json.loads(out)
     assert [oracle["name"] for oracle in found] == NAMES
     assert [oracle["num_differences"] for oracle in found] == [0] * 5
-    assert [oracle["compared"] >= 300 for oracle in found] == [True, False, True, True, False]
+    # One program a machine for the bytes, however long it is; 8 files.
+    assert [oracle["compared"] >= 200 for oracle in found] == [True, False, True, True, False]
     assert "rv32 programs do not run" in found[1]["not_applicable"]
     # two shards of train, one of test, their indices, the manifest and the corpus' index
     assert (found[4]["compared"], found[4]["unit"]) == (8, "files")

@@ -1,0 +1,277 @@
+"""Two ranks train as one does: the same batches, the same curve, one writer, and no hang.
+
+Run as a program by `torchrun`, this file is one of the ranks: it trains every scenario in turn and
+puts into `RANK.json` what only that rank knows. The tests read what it left.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from counting import TINY, job, mixed
+
+from bgpt.checkpoint import read_tensors, save_tensors
+from bgpt.config import ModelConfig
+from bgpt.gradients import Gradients
+from bgpt.initial import first_weights
+from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
+from bgpt.ranks import ALONE, Ranks, is_first_process, open_ranks
+from bgpt.resume import checkpoints
+from bgpt.telemetry import read_metrics
+from bgpt.train import train
+from bgpt.train_config import TrainConfig
+
+SOURCES: ModelConfig = replace(TINY, source_attention=True, prev=False, window=4, source_window=4)
+WEIGHTS = {"one": 3.0, "three": 1.0, "pairs": 2.0}
+
+
+def scenarios(home: Path, ranks: Ranks) -> dict[str, Job]:
+    """Jobs that one and two ranks must agree on."""
+    mixture = into(home, "mixed", ranks=ranks, model=SOURCES, steps=6, packing=True)
+    return {
+        "plain": into(home, "plain", ranks=ranks),
+        # 3 samples for 2 ranks, then 1 sample for 2 ranks, in more parts than samples.
+        "uneven": into(home, "uneven", ranks=ranks, batch_size=3, accumulate=2, steps=6),
+        "idle": into(home, "idle", ranks=ranks, batch_size=1, accumulate=3, steps=6),
+        "mixed": mixed(mixture, WEIGHTS),
+        "frozen": into(home, "frozen", ranks=ranks, steps=4, freeze=("byte_level.head*",)),
+    }
+
+
+def gradient(num_samples: int, ranks: Ranks, accumulate: int = 1) -> dict[str, Tensor]:
+    """The gradient of one global batch, as every rank has it in the end."""
+    model = first_weights(SOURCES, 0)
+    noise = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=noise)
+    samples = mixed(job(Path("/nonexistent")), WEIGHTS).train_view.drawn(np.arange(num_samples), 0)
+    Gradients(model, TrainConfig(steps=1, accumulate=accumulate), ranks=ranks).fill(samples)
+    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def into(home: Path, name: str, **options: Any) -> Job:
+    (home / name).mkdir(exist_ok=True)
+    return job(home / name, **options)
+
+
+def rank_main(home: Path) -> None:
+    with open_ranks("cpu") as ranks:
+        found: dict[str, Any] = {"rank": ranks.rank, "sums": ranks.sums(1.0, ranks.rank)}
+        for one in scenarios(home, ranks).values():
+            train(one)
+        for number in (1, 3, 8):
+            save_tensors(
+                home / f"gradient-{number}-{ranks.rank}.safetensors", gradient(number, ranks)
+            )
+        # A signal that only the second rank sees, after the 5th step.
+        polls = iter(range(1, 99))
+        stopping = into(home, "stopped", ranks=ranks)
+
+        def signal_received() -> int | None:
+            return signal.SIGTERM if next(polls) == 5 and ranks.rank == 1 else None
+
+        try:
+            train(stopping, signal_received=signal_received)
+        except TrainingInterrupted as stopped:
+            found["stopped"] = str(stopped)
+        # A run that one process began: see the fixture.
+        train(into(home, "begun-alone", ranks=ranks))
+        # The loss of one rank's share alone is not a number.
+        broken = into(home, "diverged", ranks=ranks, steps=4)
+        if ranks.rank == 1:
+            broken = replace(broken, ranks=_Broken(rank=1, count=2, local_rank=1))
+        try:
+            train(broken)
+        except TrainingDiverged as diverged:
+            found["diverged"] = str(diverged)
+        for name, sha256 in (("same", "ab" * 32), ("other", f"{ranks.rank:064x}")):
+            try:
+                ranks.check_same("corpora", sha256)
+                found[name] = "agreed"
+            except ValueError as error:
+                found[name] = str(error)
+
+        def fail() -> None:
+            raise OSError("disk full")
+
+        try:
+            ranks.on_first(fail)
+        except (OSError, ValueError) as error:
+            found["failed"] = f"{type(error).__name__}: {error}"
+        found["largest"] = ranks.largest(7 * ranks.rank)
+        (home / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
+
+
+class _Broken(Ranks):
+    """Ranks whose own nats are not a number."""
+
+    __slots__ = ()
+
+    def sums(self, *values: float) -> list[float]:
+        broken = (float("nan"), *values[1:]) if len(values) == 2 else values
+        return Ranks.sums(self, *broken)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two ranks trained everything."""
+    home = tmp_path_factory.mktemp("two")
+    make_deterministic(1)
+    stop_after(into(home, "begun-alone"), 5)
+    environment = {k: v for k, v in os.environ.items() if k != "RANK"}
+    root = str(Path(__file__).parents[2])
+    environment |= {
+        "GLOO_SOCKET_IFNAME": "lo",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([root, *sys.path]),
+    }
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0",
+            "--local-addr", "127.0.0.1", __file__, str(home),
+        ],
+        capture_output=True, text=True, timeout=120, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return home
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, trained by one process."""
+    home = tmp_path_factory.mktemp("one")
+    for alone in scenarios(home, ALONE).values():
+        train(alone)
+    return home
+
+
+def stop_after(job: Job, step: int) -> None:
+    polls = iter(range(1, 99))
+    with pytest.raises(TrainingInterrupted):
+        train(job, signal_received=lambda: signal.SIGTERM if next(polls) == step else None)
+
+
+def assert_same_curve(first: Path, second: Path) -> None:
+    a, b = read_metrics(first), read_metrics(second)
+    assert [r["step"] for r in a] == [r["step"] for r in b]
+    for x, y in zip(a, b, strict=True):
+        assert (x["samples"], x["bytes"], x["learning_rate"]) == (
+            y["samples"], y["bytes"], y["learning_rate"],
+        )  # fmt: skip
+        assert x["train_bits_per_byte"] == pytest.approx(y["train_bits_per_byte"], rel=1e-3)
+        if x["eval"]:
+            assert x["eval"]["bits_per_byte"] == pytest.approx(y["eval"]["bits_per_byte"], rel=1e-3)
+            assert x["eval"]["n"] == y["eval"]["n"]
+
+
+def left(two: Path, rank: int) -> dict[str, Any]:
+    return json.loads((two / f"rank-{rank}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["plain", "uneven", "idle", "mixed", "frozen"])
+def test_two_ranks_have_the_curve_of_one(one: Path, two: Path, name: str) -> None:
+    assert_same_curve(one / name, two / name)
+
+
+@pytest.mark.parametrize("num_samples", [1, 3, 8])
+def test_ranks_and_parts_leave_the_gradient_of_the_whole_batch(two: Path, num_samples: int) -> None:
+    whole = gradient(num_samples, ALONE)
+    others = [read_tensors(two / f"gradient-{num_samples}-{rank}.safetensors") for rank in (0, 1)]
+    others += [gradient(num_samples, ALONE, accumulate) for accumulate in (2, 3, 99)]
+    scale = max(float(tensor.abs().max()) for tensor in whole.values())
+    for other in others:
+        assert other.keys() == whole.keys()
+        for name, tensor in whole.items():
+            assert torch.allclose(tensor, other[name], rtol=1e-4, atol=1e-6 * scale), name
+
+
+def test_corpora_are_told_apart_over_all_ranks(one: Path, two: Path) -> None:
+    a, b = (read_metrics(home / "mixed") for home in (one, two))
+    for x, y in zip(a, b, strict=True):
+        assert list(x["corpora"]) == list(y["corpora"]) == list(WEIGHTS)
+        for name in WEIGHTS:
+            assert x["corpora"][name]["train_bits_per_byte"] == pytest.approx(
+                y["corpora"][name]["train_bits_per_byte"], rel=1e-3
+            )
+
+
+def test_a_run_that_one_rank_began_goes_on_with_two(one: Path, two: Path) -> None:
+    assert_same_curve(one / "plain", two / "begun-alone")
+
+
+def test_a_run_that_two_ranks_began_goes_on_with_one(one: Path, two: Path) -> None:
+    train(job(two / "stopped"))
+    assert_same_curve(one / "plain", two / "stopped")
+
+
+def test_a_signal_to_one_rank_stops_all_after_the_same_step(two: Path) -> None:
+    for rank in (0, 1):
+        assert "stopped by signal 15 after step 5; saved" in left(two, rank)["stopped"]
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_stops_all(two: Path) -> None:
+    for rank in (0, 1):
+        assert "step 1: the loss is nan; samples count1-" in left(two, rank)["diverged"]
+
+
+def test_only_rank_0_writes(two: Path) -> None:
+    for name in ("plain", "mixed"):
+        steps = [record["step"] for record in read_metrics(two / name)]
+        assert steps == sorted(set(steps))
+        assert not checkpoints(two / name)
+
+
+def test_ranks_that_see_other_shards_are_refused_on_every_rank(two: Path) -> None:
+    for rank in (0, 1):
+        assert left(two, rank)["same"] == "agreed"
+        assert left(two, rank)["other"] == (
+            "rank 1 has other corpora than rank 0: sha256 000000000000, not 000000000000; "
+            "give every rank the same folders and parameters"
+        )
+
+
+def test_what_fails_on_rank_0_ends_the_others(two: Path) -> None:
+    assert left(two, 0)["failed"] == "OSError: disk full"
+    assert left(two, 1)["failed"] == (
+        "OtherRankFailed: rank 1: stopped, because another rank failed"
+    )
+    assert [left(two, rank)["largest"] for rank in (0, 1)] == [7, 7]
+    assert [left(two, rank)["sums"] for rank in (0, 1)] == [[2.0, 1.0], [2.0, 1.0]]
+
+
+def test_a_process_alone_shares_nothing_and_waits_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with open_ranks("cpu") as ranks:
+        assert ranks is ALONE
+    assert ALONE.share("abc") == ["a", "b", "c"]
+    assert (ALONE.sums(1.5, 2), ALONE.largest(3)) == ([1.5, 2], 3)
+    ALONE.check_same("corpora", "ab")
+    with pytest.raises(OSError, match="disk full"):
+        ALONE.on_first(_full)
+    monkeypatch.setenv("RANK", "1")
+    assert not is_first_process()
+
+
+def _full() -> None:
+    raise OSError("disk full")
+
+
+if __name__ == "__main__":
+    make_deterministic(1)
+    rank_main(Path(sys.argv[1]))
