@@ -30,7 +30,7 @@ test: setup
 	ruff check .
 	basedpyright
 	lint-imports
-	pytest -n 2
+	OMP_NUM_THREADS=1 pytest -n 2
 
 bench: setup
 	python -m tests.perf --out bench/bench.json

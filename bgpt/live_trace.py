@@ -64,7 +64,7 @@ class LiveTrace:
         """Return the line of the next state: the fields that changed, those that are wrong in red.
 
         >>> from io import StringIO
-        >>> from simulators.cpu.toy import ToyCpu
+        >>> from simulators.cpu.toy.machine import ToyCpu
         >>> cpu = ToyCpu(memory_bytes=64, max_instructions=16)
         >>> live = LiveTrace(cpu, bytes(16), np.zeros((2, 16), np.uint8), StringIO())
         >>> live.line(bytes([1, 7, *bytes(14)])).plain

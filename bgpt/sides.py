@@ -25,8 +25,8 @@ class Sides:
     corpora: tuple[CorpusRecord, ...]
     readers: tuple[SampleReader, ...]
     prompt_bytes: tuple[int, ...]
-    machines: tuple[object, ...]
-    """The simulated machine of each corpus, as its options name it; `None` for others."""
+    machines: tuple[Mapping[str, object], ...]
+    """The simulated machine of each corpus, see `machine_record`."""
     directions: Mapping[str, float]
     is_mixture: bool
 
@@ -51,7 +51,7 @@ class Sides:
                 **({} if one.too_long is None else {"too_long": one.too_long}),
                 "prompt_bytes": self.prompt_bytes[0],
                 "directions": directions,
-                **_machine_record(self.machines[0]),
+                **self.machines[0],
             }
         corpora = [
             {
@@ -60,7 +60,7 @@ class Sides:
                 "train_samples": one.train_samples,
                 **({} if one.too_long is None else {"too_long": one.too_long}),
                 "prompt_bytes": prompt_bytes,
-                **_machine_record(machine),
+                **machine,
             }
             for one, prompt_bytes, machine in zip(
                 self.corpora, self.prompt_bytes, self.machines, strict=True
@@ -119,19 +119,15 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
         corpora=tuple(records),
         readers=tuple(readers),
         prompt_bytes=tuple(prompt_bytes),
-        machines=tuple(_machine(corpus.manifest.settings) for corpus in opened.values()),
+        machines=tuple(machine_record(corpus.manifest.settings) for corpus in opened.values()),
         directions=config.train.directions,
         is_mixture=mixed,
     )
 
 
-def _machine(settings: Mapping[str, object]) -> object:
-    """Return which machine a corpus simulates."""
-    return settings["options"] if settings.get("source") == "cpu" else None
-
-
-def _machine_record(machine: object) -> dict[str, object]:
-    return {} if machine is None else {"cpu": machine}
+def machine_record(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return which machine a corpus simulates, for the model's provenance; empty for others."""
+    return {"cpu": settings["options"]} if settings.get("source") == "cpu" else {}
 
 
 def recorded_samples(record: Mapping[str, Any]) -> dict[str, int]:

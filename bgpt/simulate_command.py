@@ -73,7 +73,7 @@ def simulate_command(
         from bgpt.live_trace import LiveTrace
         from bgpt.simulation import compare as compared
         from bgpt.simulation import comparison_text, run_real
-        from simulators.cpu.render import render_trace
+        from simulators.cpu.tracing.render import render_trace
 
         expected = run_real(machine, prompt.given) if compare else None
         first = prompt.given[machine.memory_bytes :]

@@ -19,8 +19,14 @@ from simulators.batches import batch_of
 from simulators.cpu.isa.table import LAYOUTS, state_bytes_of
 from simulators.cpu.layout import split_file, split_memory
 from simulators.cpu.machine import Machine
-from simulators.cpu.toy import STATE_BYTES
-from simulators.cpu.user_run import Bench, Died, UserProgram, UserRunFailed, run_user_programs
+from simulators.cpu.toy.machine import STATE_BYTES
+from simulators.cpu.tracing.user_run import (
+    Bench,
+    Died,
+    UserProgram,
+    UserRunFailed,
+    run_user_programs,
+)
 from simulators.protocol import System
 from simulators.registry import DEFAULT_LAYOUT, TOY, UnknownSystem, make_system, system_names
 from simulators.sandbox import SandboxFailed

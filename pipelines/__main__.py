@@ -30,7 +30,8 @@ from pipelines.sources.cpu_options import read_weights
 from pipelines.terminal import terminal_mark
 from pipelines.trace_command import trace_command
 from pipelines.verify import verify_corpus
-from simulators.cpu.trace_text import star
+from simulators.cpu.tracing.counted import counted
+from simulators.cpu.tracing.trace_text import star
 from simulators.suggest import unknown_name
 
 app = typer.Typer(
@@ -178,9 +179,8 @@ def build_command(
         print(json.dumps(content, indent=1))
         return
     counts = ", ".join(f"{manifest.num_samples(side):,} {side}" for side in SIDES)
-    shards = f"{report.built_shards} shard{'' if report.built_shards == 1 else 's'}"
     print(
-        f"{out}: {counts} samples; {shards} built, "
+        f"{out}: {counts} samples; {counted(report.built_shards, 'shard')} built, "
         f"{report.kept_shards} kept, {report.removed_shards} removed"
     )
     for stage, dropped in (
@@ -214,8 +214,8 @@ def verify_command(folder: Folder, as_json: Json = False) -> None:
         print(json.dumps(dataclasses.asdict(found), indent=1))
     elif not found.problems:
         print(
-            f"{folder}: {found.name} is whole: {found.samples:,} samples in {found.shards} shards, "
-            f"{found.bytes:,} bytes"
+            f"{folder}: {found.name} is whole: {counted(found.samples, 'sample')} in "
+            f"{counted(found.shards, 'shard')}, {counted(found.bytes, 'byte')}"
         )
     for problem in found.problems:
         print(f"error: {problem}", file=sys.stderr)

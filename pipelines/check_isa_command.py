@@ -3,8 +3,8 @@
 Four oracles: the interpreter against the emulator, the emulator
 against the host's own processor, the table against a disassembler, and bytes against bytes, from
 another process, along another path of execution, and out of corpora built by one and by two
-workers. The first three and the paths stand in `simulators.cpu.check_isa`; here are the corpora,
-the command and its output.
+workers. The first three and the paths stand in `simulators.cpu.oracles.check_isa`; here are
+the corpora, the command and its output.
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ from pipelines.plan import Side
 from pipelines.sources.cpu import CpuOptions, CpuSource
 from simulators.cpu.isa.catalogue import find_isa
 from simulators.cpu.isa.table import PROFILES, Isa
-from simulators.cpu.oracle import OracleResult, Tally, run_oracle
-from simulators.cpu.trace_difference import Difference
+from simulators.cpu.oracles.oracle import OracleResult, Tally, run_oracle
+from simulators.cpu.oracles.trace_difference import Difference
 
 ROWS: Final = 100_000
 """Compared by each oracle unless `--rows` says otherwise, ..."""
@@ -70,7 +70,7 @@ def check_isa(
 ) -> list[OracleResult]:
     """Run all oracles; `say` is told what begins."""
     # Here, because the emulator takes half a second to load, and all commands load this file.
-    from simulators.cpu import check_isa as oracle
+    from simulators.cpu.oracles import check_isa as oracle
 
     count = ROWS if rows is None else rows
     per_form = max(1, min(_PER_FORM, count // len(isa.forms)))

@@ -16,8 +16,8 @@ from pipelines.corpus import Corpus, CorpusError
 from pipelines.plan import SIDES, Side
 from pipelines.sources.cpu_options import CpuOptions
 from pipelines.sources.cpu_samples import RETURNED
-from simulators.cpu.render import render_trace
-from simulators.cpu.trace_text import Mark, star
+from simulators.cpu.tracing.render import render_trace
+from simulators.cpu.tracing.trace_text import Mark, star
 from simulators.music.render import render_tune
 from simulators.protocol import EndReason
 from simulators.suggest import unknown_name

@@ -4,7 +4,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
-from simulators.cpu.trace_text import Mark
+from simulators.cpu.tracing.trace_text import Mark
 
 
 def terminal_mark() -> Mark | None:

@@ -1,7 +1,7 @@
 """`bgpt-data trace`: run a program of the user's own and show what each instruction did.
 
 The command line only: `pipelines.tracing` reads the files and has the program run, and
-`simulators.cpu.trace_text` makes text of it.
+`simulators.cpu.tracing.trace_text` makes text of it.
 """
 
 import json
@@ -23,10 +23,10 @@ from pipelines.tracing import (
     trace_program,
     write_sample,
 )
-from simulators.cpu.counted import counted
 from simulators.cpu.isa.catalogue import find_isa
-from simulators.cpu.trace import end_text
-from simulators.cpu.trace_text import render_run, star
+from simulators.cpu.tracing.counted import counted
+from simulators.cpu.tracing.trace import end_text
+from simulators.cpu.tracing.trace_text import render_run, star
 
 DEFAULT_STEPS = 1_000
 

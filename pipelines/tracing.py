@@ -1,7 +1,7 @@
 """A user's program from a file and a few words to a traced run, and on to a sample or JSON.
 
 What a user gave wrong is one `TraceError`. The program runs in a process of its own
-(`simulators.cpu.user_run`); nothing is printed here (`pipelines.trace_command` does).
+(`simulators.cpu.tracing.user_run`); nothing is printed here (`pipelines.trace_command` does).
 """
 
 from dataclasses import replace
@@ -12,18 +12,19 @@ import numpy as np
 
 from pipelines.sources.cpu_samples import RETURNED, end_name
 from simulators.batches import batch_of
+from simulators.cpu.emulation.program_ends import CODE_SLACK
+from simulators.cpu.emulation.x86_flag_reads import first_undefined_read
 from simulators.cpu.isa.table import LAYOUTS, MAX_SAMPLE_BYTES, Isa, LayoutName, state_bytes_of
 from simulators.cpu.layout import lay_out
-from simulators.cpu.program_ends import CODE_SLACK
-from simulators.cpu.trace import TracedRun, end_text, has_returned, last_pc, trace_rows
-from simulators.cpu.user_code import (
+from simulators.cpu.tracing.trace import TracedRun, end_text, has_returned, last_pc, trace_rows
+from simulators.cpu.tracing.user_code import (
     COMPILE_WITHOUT_COMPRESSED,
     MAX_FILE_BYTES,
     UserCode,
     UserCodeError,
     read_user_code,
 )
-from simulators.cpu.user_run import (
+from simulators.cpu.tracing.user_run import (
     Bench,
     Died,
     UserProgram,
@@ -31,7 +32,6 @@ from simulators.cpu.user_run import (
     run_user_programs,
     with_registers,
 )
-from simulators.cpu.x86_flag_reads import first_undefined_read
 from simulators.protocol import EndReason, TraceBatch
 from simulators.sandbox import SandboxFailed
 from simulators.suggest import unknown_name

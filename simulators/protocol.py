@@ -114,7 +114,7 @@ class System(Reading, Protocol):
 
     @property
     def name(self) -> str:
-        """Registry name, e.g. `toy`."""
+        """Registry name, e.g. `toy.machine.machine`."""
         ...
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from simulators.cpu.isa.table import LayoutName
-from simulators.cpu.toy import ToyCpu
+from simulators.cpu.toy.machine import ToyCpu
 from simulators.protocol import System
 from simulators.suggest import unknown_name
 

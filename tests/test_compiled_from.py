@@ -109,9 +109,9 @@ def test_a_kernel_names_the_files_that_are_compiled_into_it(module: Module) -> N
 def test_kernels_that_take_from_other_files_are_known() -> None:
     pinned = [module for module in compiled_modules(ROOT) if module.pin is not None]
     assert len(pinned) >= 6
-    kernel = Module(ROOT / "simulators/cpu/toy_kernel.py", ROOT)
+    kernel = Module(ROOT / "simulators/cpu/toy/kernel.py", ROOT)
     names = {path.name for path in files_in(kernel, ROOT)}
-    assert names == {"counter_rng.py", "toy_isa.py", "protocol.py"}
+    assert names == {"counter_rng.py", "isa.py", "protocol.py"}
 
 
 def test_a_constant_that_reaches_compiled_code_by_way_of_others_is_found(tmp_path: Path) -> None:

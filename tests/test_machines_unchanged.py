@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from simulators.cpu.check_isa import digests
 from simulators.cpu.isa.catalogue import ISAS
-from simulators.cpu.oracle import machines_of
+from simulators.cpu.oracles.check_isa import digests
+from simulators.cpu.oracles.oracle import machines_of
 
 GOLDEN = Path(__file__).parent / "golden" / "machines.json"
 PROGRAMS = 120

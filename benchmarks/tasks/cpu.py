@@ -27,7 +27,7 @@ from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import MAX_SAMPLE_BYTES, LayoutName, state_bytes_of
-from simulators.cpu.toy import STATE_BYTES as TOY_STATE_BYTES
+from simulators.cpu.toy.machine import STATE_BYTES as TOY_STATE_BYTES
 from simulators.protocol import System
 from simulators.registry import make_system
 

@@ -38,9 +38,9 @@ from pipelines.sources.cpu_samples import (
 )
 from pipelines.split import side_of_group
 from simulators.batches import batch_of, programs_of
-from simulators.cpu.decoder import kept_decoder
 from simulators.cpu.layout import lay_out
 from simulators.cpu.machine import Machine
+from simulators.cpu.reading.decoder import kept_decoder
 from simulators.cpu.states import program_counters
 from simulators.protocol import EndReason, ProgramBatch, System, TraceBatch
 

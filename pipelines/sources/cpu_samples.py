@@ -14,9 +14,9 @@ import numpy as np
 
 from pipelines.plan import ColumnType, Side
 from pipelines.sample import MetaValue, Sample, Segment, sample_key
-from simulators.cpu.class_counts import count_classes
 from simulators.cpu.layout import FileBatch
 from simulators.cpu.machine import Machine
+from simulators.cpu.reading.class_counts import count_classes
 from simulators.protocol import EndReason, System, TraceBatch
 
 EXTENSION: Final = "bin"

@@ -9,7 +9,7 @@ their draws, those that are left.
 So this corpus breaks two habits on purpose. Sides are given, not hashed. And `needed` is what is
 *drawn*: fewer samples are left, and another number makes another corpus, because the test draws
 follow the train draws, and a later draw takes an earlier one's place. The drawing itself is done by
-`simulators.cpu.paper_stream`.
+`simulators.cpu.toy.paper_stream`.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ from pipelines.sources.cpu_samples import (
 )
 from simulators.batches import programs_of
 from simulators.cpu.layout import lay_out
-from simulators.cpu.paper_stream import (
+from simulators.cpu.toy.machine import ToyCpu
+from simulators.cpu.toy.paper_stream import (
     PAPER_MAX_INSTRUCTIONS,
     PAPER_MEMORY_BYTES,
     draw_programs,
     fingerprints,
     seeded,
 )
-from simulators.cpu.toy import ToyCpu
 
 OVERLAP: Final = "test_programs_in_train"
 """Name of the manifest's count of programs that stand on both sides."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from pipelines.plan import SourceError
 from simulators.cpu.machine import Machine
-from simulators.cpu.user_code import (
+from simulators.cpu.tracing.user_code import (
     MAX_FILE_BYTES,
     Problem,
     UserCode,

@@ -1,9 +1,9 @@
 """A user's own programs as a source: a folder of raw binaries and ELF files, one sample each.
 
-A file is one program (`simulators.cpu.user_code`). It starts from random registers and a random
-data window, drawn from the seed and the program's bytes, so that another file beside it changes
-nothing. Planning runs every program once, in processes of their own, and drops what makes no
-sample, with a reason and the file's name. The same program twice is one sample. A program's text
+A file is one program (`simulators.cpu.tracing.user_code`). It starts from random registers and a
+random data window, drawn from the seed and the program's bytes, so that another file beside it
+changes nothing. Planning runs every program once, in processes of their own, and drops what makes
+no sample, with a reason and the file's name. The same program twice is one sample. A program's text
 says on which side it stands, so how many each side has is the folder's business: `needed` only
 caps it.
 
@@ -39,13 +39,14 @@ from pipelines.sources.cpu_samples import (
 from pipelines.sources.program_files import Drop, program_files, read_programs
 from pipelines.split import side_of_group
 from simulators.batches import batch_of
-from simulators.cpu.counted import counted
+from simulators.cpu.emulation.x86_flag_reads import first_undefined_read
 from simulators.cpu.layout import lay_out
 from simulators.cpu.machine import Machine
 from simulators.cpu.states import program_counters
-from simulators.cpu.trace import has_returned
-from simulators.cpu.user_code import UserCode
-from simulators.cpu.user_run import (
+from simulators.cpu.tracing.counted import counted
+from simulators.cpu.tracing.trace import has_returned
+from simulators.cpu.tracing.user_code import UserCode
+from simulators.cpu.tracing.user_run import (
     Bench,
     Died,
     UserProgram,
@@ -54,7 +55,6 @@ from simulators.cpu.user_run import (
     run_user_programs,
     with_registers,
 )
-from simulators.cpu.x86_flag_reads import first_undefined_read
 from simulators.protocol import EndReason, TraceBatch
 from simulators.sandbox import SandboxFailed
 

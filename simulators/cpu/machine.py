@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.counter_rng import stream_key
+from simulators.cpu.drawing.program_choice import check_program_bytes, class_weights_of
+from simulators.cpu.emulation.program_ends import CODE_SLACK
 from simulators.cpu.isa.table import (
     LAYOUTS,
     MAX_SAMPLE_BYTES,
@@ -24,8 +26,6 @@ from simulators.cpu.isa.table import (
     state_bytes_of,
 )
 from simulators.cpu.kept_parts import kept_part
-from simulators.cpu.program_choice import check_program_bytes, class_weights_of
-from simulators.cpu.program_ends import CODE_SLACK
 from simulators.cpu.states import check_batch, state_fields
 from simulators.protocol import (
     EndReason,
@@ -38,7 +38,7 @@ from simulators.protocol import (
 from simulators.suggest import unknown_name
 
 if TYPE_CHECKING:
-    from simulators.cpu.programs import ProgramGenerator
+    from simulators.cpu.drawing.programs import ProgramGenerator
 
 PathName = Literal["auto", "native", "python", "interpreter"]
 PATHS: Final[tuple[PathName, ...]] = ("auto", "native", "python", "interpreter")
@@ -235,11 +235,11 @@ class Machine:
 
         def make() -> Runner:
             if path == "interpreter":
-                from simulators.cpu.riscv import RiscvInterpreter
+                from simulators.cpu.interpreter.riscv import RiscvInterpreter
 
                 make_runner = RiscvInterpreter
             else:
-                from simulators.cpu.emulator import Emulator
+                from simulators.cpu.emulation.emulator import Emulator
 
                 make_runner = partial(Emulator, hook=path)
             return make_runner(
@@ -255,7 +255,7 @@ class Machine:
 
     def _generator(self) -> "ProgramGenerator":
         def make() -> "ProgramGenerator":
-            from simulators.cpu.programs import ProgramGenerator
+            from simulators.cpu.drawing.programs import ProgramGenerator
 
             return ProgramGenerator(
                 self.isa,

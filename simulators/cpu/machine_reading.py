@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.cpu.decoder import Decoder, kept_decoder
-from simulators.cpu.disassembly import disassemble_program
 from simulators.cpu.isa.table import Isa, LayoutName
+from simulators.cpu.reading.decoder import Decoder, kept_decoder
+from simulators.cpu.reading.disassembly import disassemble_program
 from simulators.cpu.states import program_counters, state_fields
 from simulators.protocol import InstructionLine
 

@@ -14,7 +14,7 @@ from benchmarks.tasks.conversion import note_f1, valid_files
 from benchmarks.tasks.cpu import effects_of
 from benchmarks.tasks.registry import TASKS, UnknownTask, find_task
 from pipelines.sample import Segment
-from simulators.cpu.toy import ToyCpu
+from simulators.cpu.toy.machine import ToyCpu
 from simulators.music.midi import Event, MidiFile, decode, encode
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bgpt.launch import _machine
+from bgpt.sides import machine_record
 from bgpt.simulation import (
     SystemNotKnown,
     compare,
@@ -87,14 +87,14 @@ def test_the_machine_comes_from_the_provenance_and_options_go_first() -> None:
                "layout": "narrow"}  # fmt: skip
     settings: dict[str, object] = {"source": "cpu", "options": options}
     state_bytes = make_system("rv64", memory_bytes=320, max_instructions=1).state_bytes
-    provenance = {"prompt_bytes": 320 + state_bytes, **_machine(settings)}
+    provenance = {"prompt_bytes": 320 + state_bytes, **machine_record(settings)}
     system = system_of(MODEL, provenance)
     assert (system.name, system.memory_bytes, system.data_bytes > 0) == ("rv64", 320, True)
     assert system_of(MODEL, provenance, profile="alu").data_bytes == 0
     assert system_of(MODEL, provenance, layout="full").memory_bytes < 320
     toy = system_of(MODEL, {**provenance, "prompt_bytes": 80}, system="toy")
     assert (toy.name, toy.memory_bytes) == ("toy", 64)
-    assert _machine({"source": "music"}) == {}
+    assert machine_record({"source": "music"}) == {}
 
 
 def test_an_older_model_is_looked_up_by_its_corpus() -> None:

@@ -23,7 +23,7 @@ from pipelines.plan import Side
 from pipelines.sources.music import MusicOptions, MusicSource
 from pipelines.sources.paper import PaperSource
 from simulators.cpu.layout import lay_out
-from simulators.cpu.toy import ToyCpu
+from simulators.cpu.toy.machine import ToyCpu
 from simulators.music.converter import convert
 from simulators.music.golden import golden_tunes
 

@@ -26,12 +26,12 @@ from pipelines.corpus import Corpus
 from pipelines.engine import LocalEngine
 from pipelines.plan import Side
 from pipelines.sources.cpu import CpuOptions, CpuSource
-from simulators.cpu.decoder import Decoder
-from simulators.cpu.emulator import Emulator
+from simulators.cpu.emulation.emulator import Emulator
+from simulators.cpu.interpreter.riscv import RiscvInterpreter
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import LAYOUTS, Isa, LayoutName
 from simulators.cpu.machine import Machine
-from simulators.cpu.riscv import RiscvInterpreter
+from simulators.cpu.reading.decoder import Decoder
 from simulators.protocol import ProgramBatch, TraceBatch
 
 PROFILE = "call"

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines import __main__ as command
 from pipelines import check_isa_command as module
-from simulators.cpu import check_isa
 from simulators.cpu.isa.catalogue import find_isa
-from simulators.cpu.oracle import OracleResult
-from simulators.cpu.trace_difference import Difference
+from simulators.cpu.oracles import check_isa
+from simulators.cpu.oracles.oracle import OracleResult
+from simulators.cpu.oracles.trace_difference import Difference
 
 NAMES = [
     "interpreter = emulator",

@@ -17,10 +17,10 @@ from pipelines.sources.cpu_samples import RETURNED, end_name, group_of_program
 from pipelines.sources.programs import ProgramsSource
 from pipelines.split import side_of_group
 from pipelines.verify import verify_corpus
-from simulators.cpu import user_run
 from simulators.cpu.layout import split_file
 from simulators.cpu.machine import Machine
-from simulators.cpu.user_code import Problem
+from simulators.cpu.tracing import user_run
+from simulators.cpu.tracing.user_code import Problem
 from simulators.protocol import EndReason
 from tests.simulators.elf_files import make_elf
 

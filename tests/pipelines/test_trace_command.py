@@ -10,10 +10,10 @@ import pytest
 
 from pipelines import __main__ as command
 from pipelines import tracing
-from simulators.cpu import user_run
 from simulators.cpu.isa.catalogue import find_isa
 from simulators.cpu.layout import split_file
-from simulators.cpu.user_run import Died
+from simulators.cpu.tracing import user_run
+from simulators.cpu.tracing.user_run import Died
 from tests.simulators.elf_files import make_elf
 
 EBREAK = bytes.fromhex("73001000")

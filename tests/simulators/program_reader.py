@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from simulators.cpu.decoder import Decoder
 from simulators.cpu.isa.table import Form
+from simulators.cpu.reading.decoder import Decoder
 
 
 @dataclass(frozen=True)

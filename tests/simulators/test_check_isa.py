@@ -5,20 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from simulators.cpu import check_isa, oracle
-from simulators.cpu import check_silicon as silicon_oracle
-from simulators.cpu.check_isa import (
+from simulators.cpu.interpreter.riscv import RiscvInterpreter
+from simulators.cpu.isa.catalogue import ISAS
+from simulators.cpu.isa.table import Isa
+from simulators.cpu.oracles import check_isa, oracle
+from simulators.cpu.oracles import check_silicon as silicon_oracle
+from simulators.cpu.oracles.check_isa import (
     check_interpreter,
     check_listing,
     check_same_bytes,
     check_silicon,
     digests,
 )
-from simulators.cpu.isa.catalogue import ISAS
-from simulators.cpu.isa.table import Isa
-from simulators.cpu.oracle import MAX_SHOWN, OracleResult, machines_of
-from simulators.cpu.riscv import RiscvInterpreter
-from simulators.cpu.silicon import FinalMemory, Silicon, unavailable
+from simulators.cpu.oracles.oracle import MAX_SHOWN, OracleResult, machines_of
+from simulators.cpu.oracles.silicon import FinalMemory, Silicon, unavailable
 from simulators.protocol import ProgramBatch, TraceBatch
 
 RISCV = [name for name, isa in ISAS.items() if isa.emulator_arch == "UC_ARCH_RISCV"]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simulators.conformance import NonConformant, check_system
-from simulators.cpu.toy import ToyCpu
+from simulators.cpu.toy.machine import ToyCpu
 from simulators.protocol import EndReason, InstructionLine, ProgramBatch, StateField, TraceBatch
 from simulators.registry import make_system, system_names
 

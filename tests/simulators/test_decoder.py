@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.cpu.decoder import Decoder
-from simulators.cpu.decoder_kernel import decode_offset
 from simulators.cpu.isa.analysis import fixed_bits, gather, scatter
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import TARGET, Form, Isa, Operand, Piece
+from simulators.cpu.reading.decoder import Decoder
+from simulators.cpu.reading.decoder_kernel import decode_offset
 from tests.simulators.tiny_isa import TINY
 
 TABLES = {"tiny": TINY, **ISAS}

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from simulators.cpu import disassembly
-from simulators.cpu.disassembly import CapstoneMissing, disassemble, disassemble_program
 from simulators.cpu.isa.catalogue import ISAS
+from simulators.cpu.reading import disassembly
+from simulators.cpu.reading.disassembly import CapstoneMissing, disassemble, disassemble_program
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import psutil
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu import program_ends
-from simulators.cpu.emulator import Emulator, HookName
+from simulators.cpu.emulation import program_ends
+from simulators.cpu.emulation.emulator import Emulator, HookName
+from simulators.cpu.emulation.native_hook import Slot
+from simulators.cpu.emulation.unicorn_engine import EmulatorFailed, EmulatorMissing
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import Isa, LayoutName, state_bytes_of
 from simulators.cpu.machine import Machine
-from simulators.cpu.native_hook import Slot
 from simulators.cpu.states import state_fields
-from simulators.cpu.unicorn_engine import EmulatorFailed, EmulatorMissing
 from simulators.protocol import EndReason, ProgramBatch, TraceBatch
 
 HOOKS: tuple[HookName, ...] = get_args(HookName)

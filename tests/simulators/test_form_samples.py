@@ -2,10 +2,10 @@
 
 import pytest
 
-from simulators.cpu.decoder import Decoder
-from simulators.cpu.form_samples import draw_form_samples, encode
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import Form, Operand, Piece, Target
+from simulators.cpu.oracles.form_samples import draw_form_samples, encode
+from simulators.cpu.reading.decoder import Decoder
 
 REGISTERS = {0: "r0", 1: "r1", 2: "r2", 3: "r3"}
 MOVE = Form(

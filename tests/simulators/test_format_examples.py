@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from simulators.batches import batch_of, programs_of
+from simulators.cpu.drawing.program_choice import choose_entries, class_weights_of
 from simulators.cpu.isa.table import CLASSES, Entry, Variable
 from simulators.cpu.layout import lay_out, split_file, split_memory
 from simulators.cpu.machine import Machine
-from simulators.cpu.program_choice import choose_entries, class_weights_of
 from simulators.protocol import EndReason
 from simulators.registry import make_system
 
@@ -154,7 +154,7 @@ def test_the_worked_draw_is_what_the_machine_draws() -> None:
     assert found[cpu.isa.program_registers[0]] == worked.register
     forms = [use.form for entry in worked.entries for use in entry.opening]
     code = programs_of(drawn)[0]
-    from simulators.cpu.decoder import kept_decoder
+    from simulators.cpu.reading.decoder import kept_decoder
 
     decoder = kept_decoder(cpu.isa)
     starts = [line.offset for line in cpu.listing(code)][:-1]

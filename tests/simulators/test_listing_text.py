@@ -3,7 +3,7 @@
 import pytest
 
 from simulators.cpu.isa.table import Form, Operand, Piece, Target
-from simulators.cpu.listing_text import expected_texts, same_text
+from simulators.cpu.reading.listing_text import expected_texts, same_text
 
 
 @pytest.mark.parametrize(

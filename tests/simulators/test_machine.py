@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu.disassembly import disassemble
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import LayoutName, classes_of
 from simulators.cpu.kept_parts import KEPT_PARTS, kept_part
 from simulators.cpu.machine import Machine, PathName
+from simulators.cpu.reading.disassembly import disassemble
 from simulators.cpu.states import PAD, state_fields
 from simulators.protocol import EndReason, ProgramBatch
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from simulators.batches import programs_of
-from simulators.cpu.paper_stream import (
+from simulators.cpu.toy.machine import ToyCpu
+from simulators.cpu.toy.paper_stream import (
     PAPER_MAX_INSTRUCTIONS,
     PAPER_MEMORY_BYTES,
     draw_programs,
     fingerprints,
     seeded,
 )
-from simulators.cpu.toy import ToyCpu
 from simulators.protocol import EndReason, ProgramBatch
 
 ROOT = Path(__file__).parents[2]

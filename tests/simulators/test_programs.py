@@ -10,11 +10,11 @@ import pytest
 
 from simulators.batches import programs_of
 from simulators.counter_rng import stream_key
-from simulators.cpu.decoder import Decoder
+from simulators.cpu.drawing.programs import ProgramGenerator
 from simulators.cpu.isa.analysis import reserved_in_functions
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import PROFILES, Isa, classes_of
-from simulators.cpu.programs import ProgramGenerator
+from simulators.cpu.reading.decoder import Decoder
 from simulators.protocol import ProgramBatch
 from tests.simulators.program_reader import Instruction, read_program, undefined_reads
 from tests.simulators.tiny_isa import TINY, WRITTEN_OPERANDS, Z

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu.render import render_trace
+from simulators.cpu.tracing.render import render_trace
 from simulators.protocol import EndReason
 from simulators.registry import make_system
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from simulators.batches import batch_of
 from simulators.counter_rng import stream_key
-from simulators.cpu import riscv, riscv_kernel
-from simulators.cpu.form_samples import encode
+from simulators.cpu.drawing.programs import ProgramGenerator
+from simulators.cpu.interpreter import riscv, riscv_kernel
+from simulators.cpu.interpreter.riscv import RiscvInterpreter
 from simulators.cpu.isa import rv32, rv64
 from simulators.cpu.isa.table import PROFILES, Isa, LayoutField, LayoutName, state_bytes_of
-from simulators.cpu.programs import ProgramGenerator
-from simulators.cpu.riscv import RiscvInterpreter
+from simulators.cpu.oracles.form_samples import encode
 from simulators.protocol import EndReason, ProgramBatch, TraceBatch
 
 ISAS = pytest.mark.parametrize("isa", [rv32.ISA, rv64.ISA], ids=["rv32", "rv64"])
@@ -448,7 +448,7 @@ def test_tables_of_other_machines_are_refused() -> None:
 def assert_same(isa: Isa, layout: LayoutName, batch: ProgramBatch, max_states: int) -> int:
     """Compare with the emulator and return the number of rows."""
     pytest.importorskip("unicorn")
-    from simulators.cpu.emulator import Emulator
+    from simulators.cpu.emulation.emulator import Emulator
 
     sizes = {"program_bytes": PROGRAM_BYTES, "data_bytes": DATA_BYTES, "max_states": max_states}
     emulator = Emulator(isa, layout=layout, **sizes)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu import silicon, silicon_child
 from simulators.cpu.isa.table import Isa, LayoutField, Register
-from simulators.cpu.silicon import Silicon, SiliconFailed, unavailable
+from simulators.cpu.oracles import silicon, silicon_child
+from simulators.cpu.oracles.silicon import Silicon, SiliconFailed, unavailable
 from simulators.protocol import EndReason, TraceBatch
 
 CODE, DATA, STACK = 0x100000, 0x200000, 0x300000

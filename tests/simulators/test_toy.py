@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from simulators.batches import batch_of, programs_of
 from simulators.cpu.layout import lay_out, split_file
-from simulators.cpu.render import render_trace
-from simulators.cpu.toy import ToyCpu
-from simulators.cpu.toy_isa import (
+from simulators.cpu.toy.isa import (
     FORMULAS,
     INSTRUCTIONS,
     SLOTS,
@@ -24,6 +22,8 @@ from simulators.cpu.toy_isa import (
     find_form,
     instruction_table,
 )
+from simulators.cpu.toy.machine import ToyCpu
+from simulators.cpu.tracing.render import render_trace
 from simulators.protocol import EndReason
 
 ROOT = Path(__file__).parents[2]

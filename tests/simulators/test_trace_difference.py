@@ -7,8 +7,12 @@ import pytest
 
 from simulators.batches import batch_of
 from simulators.cpu.isa.catalogue import find_isa
+from simulators.cpu.oracles.trace_difference import (
+    Difference,
+    memory_differences,
+    trace_differences,
+)
 from simulators.cpu.states import state_fields
-from simulators.cpu.trace_difference import Difference, memory_differences, trace_differences
 from simulators.protocol import EndReason, ProgramBatch, TraceBatch
 
 ISA = find_isa("rv32")

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from simulators.cpu.emulation.memory_access import AccessKind, MemoryAccess
 from simulators.cpu.isa.catalogue import ISAS, find_isa
 from simulators.cpu.isa.table import LayoutName, state_bytes_of
-from simulators.cpu.memory_access import AccessKind, MemoryAccess
-from simulators.cpu.render import render_trace
-from simulators.cpu.trace import (
+from simulators.cpu.tracing.render import render_trace
+from simulators.cpu.tracing.trace import (
     TracedRun,
     end_text,
     flag_letters,
@@ -18,7 +18,13 @@ from simulators.cpu.trace import (
     instruction_at,
     trace_rows,
 )
-from simulators.cpu.trace_text import WIDTH, render_data, render_program, render_run, render_states
+from simulators.cpu.tracing.trace_text import (
+    WIDTH,
+    render_data,
+    render_program,
+    render_run,
+    render_states,
+)
 from simulators.protocol import EndReason
 from simulators.registry import make_system
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.cpu.isa.catalogue import find_isa
-from simulators.cpu.user_code import Problem, UserCodeError, read_user_code
+from simulators.cpu.tracing.user_code import Problem, UserCodeError, read_user_code
 from tests.simulators.elf_files import make_elf
 
 RV64 = find_isa("rv64")

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from simulators.cpu import python_hook, user_run
+from simulators.cpu.emulation import python_hook
+from simulators.cpu.emulation.memory_access import MemoryAccess
+from simulators.cpu.emulation.program_ends import NO_END
 from simulators.cpu.isa.catalogue import find_isa
 from simulators.cpu.isa.table import state_bytes_of
-from simulators.cpu.memory_access import MemoryAccess
-from simulators.cpu.program_ends import NO_END
-from simulators.cpu.user_run import (
+from simulators.cpu.tracing import user_run
+from simulators.cpu.tracing.user_run import (
     Bench,
     Died,
     UserProgram,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from simulators.batches import batch_of
+from simulators.cpu.emulation.x86_flag_reads import UndefinedRead, first_undefined_read, flags_read
 from simulators.cpu.isa.catalogue import ISAS, find_isa
 from simulators.cpu.isa.table import Isa
-from simulators.cpu.isa.x86_forms import AF, ALL, CF, OF, PF, SF, ZF
-from simulators.cpu.x86_flag_reads import UndefinedRead, first_undefined_read, flags_read
+from simulators.cpu.isa.x86.forms import AF, ALL, CF, OF, PF, SF, ZF
 from simulators.protocol import EndReason
 from simulators.registry import make_system
 

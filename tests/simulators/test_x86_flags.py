@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from capstone import x86_const
 
-from simulators.cpu.form_samples import draw_form_samples
+from simulators.cpu.emulation.x86_flags import clear_undefined, flag_effect
 from simulators.cpu.isa.table import Isa
 from simulators.cpu.isa.x86_16 import ISA as X86_16
 from simulators.cpu.isa.x86_64 import ISA as X86_64
-from simulators.cpu.x86_flags import clear_undefined, flag_effect
+from simulators.cpu.oracles.form_samples import draw_form_samples
 
 
 def words(text: str) -> list[str]:

@@ -1,22 +1,22 @@
 """AArch64: the 64-bit Arm machine with its A64 instructions, without floating point and vectors.
 
-Its instructions stand in `aarch64_forms`, `aarch64_shifts`, `aarch64_memory` and
-`aarch64_branches`, what is drawn of them in `aarch64_entries` and the files named there. Nothing in
+Its instructions stand in `a64.forms`, `a64.shifts`, `a64.memory` and
+`a64.branches`, what is drawn of them in `a64.entries` and the files named there. Nothing in
 A64 is left undefined: every flag has a value after every instruction, a division by zero gives 0.
 """
 
 from types import MappingProxyType
 from typing import Final
 
-from simulators.cpu.isa.aarch64_branches import branch_forms
-from simulators.cpu.isa.aarch64_control_entries import COUNTERS, control_entries
-from simulators.cpu.isa.aarch64_entries import PROGRAM_CODES, data_entries
-from simulators.cpu.isa.aarch64_forms import data_forms
-from simulators.cpu.isa.aarch64_memory import memory_forms
-from simulators.cpu.isa.aarch64_memory_entries import DATA_ADDRESS, DATA_BYTES, memory_entries
-from simulators.cpu.isa.aarch64_operands import LINK_REGISTER
-from simulators.cpu.isa.aarch64_shift_entries import shift_entries
-from simulators.cpu.isa.aarch64_shifts import shift_forms
+from simulators.cpu.isa.a64.branches import branch_forms
+from simulators.cpu.isa.a64.control_entries import COUNTERS, control_entries
+from simulators.cpu.isa.a64.entries import PROGRAM_CODES, data_entries
+from simulators.cpu.isa.a64.forms import data_forms
+from simulators.cpu.isa.a64.memory import memory_forms
+from simulators.cpu.isa.a64.memory_entries import DATA_ADDRESS, DATA_BYTES, memory_entries
+from simulators.cpu.isa.a64.operands import LINK_REGISTER
+from simulators.cpu.isa.a64.shift_entries import shift_entries
+from simulators.cpu.isa.a64.shifts import shift_forms
 from simulators.cpu.isa.table import Isa, LayoutField, Register, Use
 
 _GENERAL: Final = tuple(

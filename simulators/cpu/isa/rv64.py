@@ -1,11 +1,11 @@
 """RV64IM: the base integer set of 64 bits with multiplication and division, not compressed.
 
-Its forms and what the generator draws are shared with RV32 (`riscv_forms`, `riscv_entries`).
+Its forms and what the generator draws are shared with RV32 (`riscv.forms`, `riscv.entries`).
 """
 
 from typing import Final
 
-from simulators.cpu.isa.riscv_entries import (
+from simulators.cpu.isa.riscv.entries import (
     CLASS_WEIGHTS,
     COUNTERS,
     DATA_ADDRESS,
@@ -13,7 +13,7 @@ from simulators.cpu.isa.riscv_entries import (
     FUNCTION_END,
     entries_of,
 )
-from simulators.cpu.isa.riscv_forms import PROGRAM_REGISTERS, fields_of, forms_of, registers_of
+from simulators.cpu.isa.riscv.forms import PROGRAM_REGISTERS, fields_of, forms_of, registers_of
 from simulators.cpu.isa.table import Isa
 
 _REGISTERS: Final = registers_of(64)

@@ -221,7 +221,7 @@ class Isa:
     flag_bits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Flag name to bit number; all other bits of the flag register are recorded as 0."""
     flag_rule: Literal["defined", "x86"] = "defined"
-    """`x86`: `simulators.cpu.x86_flags` says after which instruction which flag is undefined."""
+    """`x86`: `emulation.x86_flags` says after which instruction which flag is undefined."""
     program_registers: tuple[str, ...]
     """What programs use and draws fill with random values; recorded in both layouts."""
     counters: tuple[int, ...]

@@ -1,7 +1,7 @@
 """Thumb: the 32-bit Armv7-M machine, as a Cortex-M3 or M4 is one, without floating point and DSP.
 
-Its instructions, of 16 and 32 bits, stand in `thumb_narrow`, `thumb_wide`, `thumb_bits`,
-`thumb_memory` and `thumb_branches`; what is drawn of them in `thumb_entries` and the files named
+Its instructions, of 16 and 32 bits, stand in `t32.narrow`, `t32.wide`, `t32.bits`,
+`t32.memory` and `t32.branches`; what is drawn of them in `t32.entries` and the files named
 there. Every flag has a value after every instruction; a division by zero gives 0, as the trap that
 could be set for it is not.
 """
@@ -9,17 +9,17 @@ could be set for it is not.
 from types import MappingProxyType
 from typing import Final
 
+from simulators.cpu.isa.t32.bits import bit_forms
+from simulators.cpu.isa.t32.branches import branch_forms
+from simulators.cpu.isa.t32.control_entries import COUNTERS, control_entries
+from simulators.cpu.isa.t32.entries import PROGRAM_CODES, data_entries
+from simulators.cpu.isa.t32.memory import memory_forms
+from simulators.cpu.isa.t32.memory_entries import DATA_ADDRESS, DATA_BYTES, memory_entries
+from simulators.cpu.isa.t32.narrow import narrow_forms
+from simulators.cpu.isa.t32.operands import LINK_REGISTER, STACK_POINTER
+from simulators.cpu.isa.t32.shift_entries import shift_entries
+from simulators.cpu.isa.t32.wide import wide_forms
 from simulators.cpu.isa.table import Isa, LayoutField, Register, Use
-from simulators.cpu.isa.thumb_bits import bit_forms
-from simulators.cpu.isa.thumb_branches import branch_forms
-from simulators.cpu.isa.thumb_control_entries import COUNTERS, control_entries
-from simulators.cpu.isa.thumb_entries import PROGRAM_CODES, data_entries
-from simulators.cpu.isa.thumb_memory import memory_forms
-from simulators.cpu.isa.thumb_memory_entries import DATA_ADDRESS, DATA_BYTES, memory_entries
-from simulators.cpu.isa.thumb_narrow import narrow_forms
-from simulators.cpu.isa.thumb_operands import LINK_REGISTER, STACK_POINTER
-from simulators.cpu.isa.thumb_shift_entries import shift_entries
-from simulators.cpu.isa.thumb_wide import wide_forms
 
 _GENERAL: Final = (
     *((f"R{code}", code) for code in range(13)),

@@ -1,34 +1,23 @@
 """x86 in real mode: 16-bit instructions of the 386 and later, all segments at 0.
 
-Programs use no 32-bit registers, because a state records 16 bits. Beside what `x86_alu`,
-`x86_memory` and `x86_control` add to both modes, here is what 64-bit mode dropped: decimal
-arithmetic and short forms. Addresses and the stack's own stand in `x86_16_memory`.
+Programs use no 32-bit registers, because a state records 16 bits. Beside what `x86.alu`,
+`x86.memory` and `x86.control` add to both modes, here is what 64-bit mode dropped: decimal
+arithmetic and short forms. Addresses and the stack's own stand in `x86.mode_16_memory`.
 """
 
 from typing import Final
 
 from simulators.cpu.isa.table import Isa, LayoutField, Register, Use
-from simulators.cpu.isa.x86_16_memory import (
-    BASES,
-    BYTES,
-    DATA_ADDRESS,
-    DATA_BYTES,
-    WORDS,
-    add_faults,
-    add_short_stack,
-    add_window,
-    address_of,
-)
-from simulators.cpu.isa.x86_alu import add_alu, add_conversions, add_set_conditions
-from simulators.cpu.isa.x86_control import (
+from simulators.cpu.isa.x86.alu import add_alu, add_conversions, add_set_conditions
+from simulators.cpu.isa.x86.control import (
     CLASS_WEIGHTS,
     add_branches,
     add_calls,
     add_loops,
     add_stack,
 )
-from simulators.cpu.isa.x86_entries import Draft
-from simulators.cpu.isa.x86_forms import (
+from simulators.cpu.isa.x86.entries import Draft
+from simulators.cpu.isa.x86.forms import (
     AF,
     ALL,
     AX,
@@ -50,8 +39,19 @@ from simulators.cpu.isa.x86_forms import (
     one_of,
     range_of,
 )
-from simulators.cpu.isa.x86_multiply import sign_extension
-from simulators.cpu.isa.x86_operations import BYTE
+from simulators.cpu.isa.x86.mode_16_memory import (
+    BASES,
+    BYTES,
+    DATA_ADDRESS,
+    DATA_BYTES,
+    WORDS,
+    add_faults,
+    add_short_stack,
+    add_window,
+    address_of,
+)
+from simulators.cpu.isa.x86.multiply import sign_extension
+from simulators.cpu.isa.x86.operations import BYTE
 
 _COUNTERS: Final = (CX, DI)
 

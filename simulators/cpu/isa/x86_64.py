@@ -1,32 +1,24 @@
 """x86 in 64-bit mode: general registers of 8 to 64 bits, without vectors and floating point.
 
-Beside what `x86_alu`, `x86_memory` and `x86_control` add to both modes, here is what 16-bit mode
+Beside what `x86.alu`, `x86.memory` and `x86.control` add to both modes, here is what 16-bit mode
 lacks or programs there do not use: numbers of 64 bits, moves on conditions, byte swaps. Addresses
-and the stack's own stand in `x86_64_memory`. Programs use RAX, RCX, RDX, RBX, RSI, RDI and R8, by
-all their parts.
+and the stack's own stand in `x86.mode_64_memory`. Programs use RAX, RCX, RDX, RBX, RSI, RDI
+and R8, by all their parts.
 """
 
 from typing import Final
 
 from simulators.cpu.isa.table import Isa, LayoutField, Register, Use
-from simulators.cpu.isa.x86_64_memory import (
-    DATA_ADDRESS,
-    DATA_BYTES,
-    NAMES,
-    add_faults,
-    add_wide_stack,
-    add_window,
-)
-from simulators.cpu.isa.x86_alu import add_alu, add_conversions, add_set_conditions
-from simulators.cpu.isa.x86_control import (
+from simulators.cpu.isa.x86.alu import add_alu, add_conversions, add_set_conditions
+from simulators.cpu.isa.x86.control import (
     CLASS_WEIGHTS,
     add_branches,
     add_calls,
     add_loops,
     add_stack,
 )
-from simulators.cpu.isa.x86_entries import Draft
-from simulators.cpu.isa.x86_forms import (
+from simulators.cpu.isa.x86.entries import Draft
+from simulators.cpu.isa.x86.forms import (
     AX,
     BX,
     CONDITIONS,
@@ -43,7 +35,15 @@ from simulators.cpu.isa.x86_forms import (
     range_of,
     register_place,
 )
-from simulators.cpu.isa.x86_multiply import sign_extension
+from simulators.cpu.isa.x86.mode_64_memory import (
+    DATA_ADDRESS,
+    DATA_BYTES,
+    NAMES,
+    add_faults,
+    add_wide_stack,
+    add_window,
+)
+from simulators.cpu.isa.x86.multiply import sign_extension
 
 _COUNTERS: Final = (CX, R8)
 

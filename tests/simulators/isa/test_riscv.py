@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from simulators.batches import batch_of
-from simulators.cpu.decoder import Decoder
-from simulators.cpu.form_samples import draw_variables, encode
+from simulators.cpu.interpreter.riscv import RiscvInterpreter
 from simulators.cpu.isa import rv32, rv64
-from simulators.cpu.isa.consistency import check_isa_table
+from simulators.cpu.isa.checks.consistency import check_isa_table
 from simulators.cpu.isa.table import TARGET, Entry, Form, Isa, Use, state_bytes_of
-from simulators.cpu.riscv import RiscvInterpreter
+from simulators.cpu.oracles.form_samples import draw_variables, encode
+from simulators.cpu.reading.decoder import Decoder
 from simulators.protocol import EndReason
 
 ISAS = pytest.mark.parametrize("isa", [rv32.ISA, rv64.ISA], ids=["rv32", "rv64"])

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from simulators.cpu.isa.catalogue import ISAS, UnknownIsa, find_isa
-from simulators.cpu.isa.consistency import check_isa_table
-from simulators.cpu.isa.finding import InconsistentTable
+from simulators.cpu.isa.checks.consistency import check_isa_table
+from simulators.cpu.isa.checks.finding import InconsistentTable
 from simulators.cpu.isa.state_tables import state_tables, write_tables
 from simulators.cpu.isa.table import TARGET, Form, Isa, LayoutField, Use, Variable
 from tests.simulators.tiny_isa import TINY

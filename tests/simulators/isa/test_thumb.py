@@ -8,12 +8,12 @@ import pytest
 import unicorn
 from unicorn import arm_const as registers
 
-from simulators.cpu.form_samples import draw_form_samples, draw_variables, encode
-from simulators.cpu.isa.consistency import check_isa_table
+from simulators.cpu.isa.checks.consistency import check_isa_table
+from simulators.cpu.isa.t32.operands import ENCODINGS, IMMEDIATES
 from simulators.cpu.isa.table import TARGET, Entry, Use, state_bytes_of
 from simulators.cpu.isa.thumb import ISA
-from simulators.cpu.isa.thumb_operands import ENCODINGS, IMMEDIATES
-from simulators.cpu.listing_text import expected_texts, same_text
+from simulators.cpu.oracles.form_samples import draw_form_samples, draw_variables, encode
+from simulators.cpu.reading.listing_text import expected_texts, same_text
 
 SAMPLES_PER_FORM = 12
 RUNS_PER_ENTRY = 4

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from simulators.batches import programs_of
-from simulators.cpu.decoder import Decoder
 from simulators.cpu.isa.catalogue import ISAS
 from simulators.cpu.isa.table import TARGET, Isa
 from simulators.cpu.machine import Machine
+from simulators.cpu.reading.decoder import Decoder
 
 NUM_PROGRAMS = 100
 

@@ -2,21 +2,21 @@
 
 from random import Random
 
-import capstone
 import numpy as np
 import pytest
 
 from simulators.batches import batch_of
-from simulators.cpu.emulator import Emulator
-from simulators.cpu.form_samples import draw_form_samples, draw_variables, encode
+from simulators.cpu.emulation.emulator import Emulator
 from simulators.cpu.isa.analysis import forms_by_name
-from simulators.cpu.isa.consistency import check_isa_table
+from simulators.cpu.isa.checks.consistency import check_isa_table
 from simulators.cpu.isa.table import TARGET, Entry, Isa, state_bytes_of
+from simulators.cpu.isa.x86.forms import Shape, register_names
 from simulators.cpu.isa.x86_16 import ISA as X86_16
 from simulators.cpu.isa.x86_64 import ISA as X86_64
-from simulators.cpu.isa.x86_forms import Shape, register_names
-from simulators.cpu.listing_text import expected_texts, same_text
 from simulators.cpu.machine import Machine
+from simulators.cpu.oracles.form_samples import draw_form_samples, draw_variables, encode
+from simulators.cpu.reading.disassembly import disassemble
+from simulators.cpu.reading.listing_text import expected_texts, same_text
 from simulators.protocol import EndReason
 
 SETS = pytest.mark.parametrize("isa", [X86_16, X86_64], ids=lambda isa: isa.name)
@@ -106,17 +106,13 @@ def test_every_form_is_drawn_by_some_entry(isa: Isa) -> None:
 
 @SETS
 def test_capstone_reads_every_form_as_the_table_means_it(isa: Isa) -> None:
-    mode = capstone.CS_MODE_16 if isa is X86_16 else capstone.CS_MODE_64
-    reader = capstone.Cs(capstone.CS_ARCH_X86, mode)
     count = 0
     for sample in draw_form_samples(isa, 12, seed=3):
         address = isa.code_address
-        (found,) = reader.disasm_lite(sample.code, address)
-        _, size, name, operands = found
+        (found,) = disassemble(isa, sample.code, address)
         texts = [text.text for text in expected_texts(sample.form, sample.operands, address)]
-        text = f"{name} {operands}"
-        assert size == len(sample.code), (sample.form.name, text)
-        assert any(same_text(wanted, text) for wanted in texts), (texts, text)
+        assert len(found.code) == len(sample.code), (sample.form.name, found.text)
+        assert any(same_text(wanted, found.text) for wanted in texts), (texts, found.text)
         count += 1
     assert count == 12 * len(isa.forms)
 

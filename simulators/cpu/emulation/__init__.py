@@ -1,0 +1,1 @@
+"""Programs on Unicorn, a full state recorded before every instruction."""

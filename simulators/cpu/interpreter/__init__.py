@@ -1,0 +1,1 @@
+"""RISC-V interpreted by compiled code of our own."""

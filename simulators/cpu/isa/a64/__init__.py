@@ -1,0 +1,1 @@
+"""What the table of AArch64 is made of."""

@@ -1,0 +1,1 @@
+"""What the table of Thumb is made of."""

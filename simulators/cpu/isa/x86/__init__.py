@@ -1,0 +1,1 @@
+"""What the tables of x86 are made of."""

@@ -1,0 +1,1 @@
+"""From bytes back to instructions: their forms, classes and text."""

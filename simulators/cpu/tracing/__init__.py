@@ -1,0 +1,1 @@
+"""A run for people: as text, and of a user's own code."""
