@@ -43,7 +43,7 @@ class TokenKind(StrEnum):
     """`-`."""
     SPACE = "space"
     OTHER = "other"
-    """A character that has no place here: a length or an octave mark without a note, a stray `:`."""
+    """A character that has no place here: a length without a note, a stray `:`."""
 
 
 class Token(NamedTuple):
@@ -94,8 +94,8 @@ _NOTE = re.compile(rf"(\^\^|\^|__|_|=)?([A-Ga-g])([,']*)({_LENGTH})")
 def tokens_of(line: str) -> Iterator[Token]:
     r"""Yield the tokens of one line of music.
 
-    >>> [text for _, text in tokens_of('"Am"(3^ABc d3/2>e|[Ace]2:|2 [K:D]')]
-    ['"Am"', '(3', '^A', 'B', 'c', ' ', 'd3/2', '>', 'e', '|', '[', 'A', 'c', 'e', ']2', ':|2', ' ', '[K:D]']
+    >>> [text for _, text in tokens_of('"Am"(3^ABc d3/2>e|[Ac]2:|2[K:D]')]
+    ['"Am"', '(3', '^A', 'B', 'c', ' ', 'd3/2', '>', 'e', '|', '[', 'A', 'c', ']2', ':|2', '[K:D]']
     """
     for found in _TOKEN.finditer(line):
         yield Token(TokenKind(str(found.lastgroup)), found.group())
