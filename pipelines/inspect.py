@@ -18,7 +18,9 @@ from pipelines.sources.cpu_options import CpuOptions
 from pipelines.sources.cpu_samples import RETURNED
 from simulators.cpu.tracing.render import render_trace
 from simulators.cpu.tracing.trace_text import Mark, star
-from simulators.music.render import render_tune
+from simulators.music.piano_roll import read_roll
+from simulators.music.render import TuneView, render_tune
+from simulators.music.roll_picture import check_suffix, draw_roll, write_picture
 from simulators.protocol import EndReason
 from simulators.suggest import unknown_name
 
@@ -57,8 +59,11 @@ def find_sample(folder: Path, key: str | None, side: Side, number: int) -> Found
     return Found(corpus=corpus, side=side, number=number, row=row, segments=reader.read(number))
 
 
-def render_sample(found: Found, mark: Mark = star) -> str:
-    """Return a sample as text of several lines; `mark` marks what changed in a trace."""
+def render_sample(found: Found, mark: Mark = star, view: TuneView | None = None) -> str:
+    """Return a sample as text of several lines.
+
+    `mark` marks what changed in a trace; `view` says what of a tune is shown.
+    """
     settings = found.corpus.manifest.settings
     heading = [f"{found.row['key']}  ({found.side} sample {found.number} of {found.corpus.name})"]
     heading += [
@@ -78,13 +83,40 @@ def render_sample(found: Found, mark: Mark = star) -> str:
         body = render_trace(system, memory, states, end, returned=returned, mark=mark)
     elif source == "music":
         abc, mid = found.segments
-        body = render_tune(abc, mid)
+        body = render_tune(abc, mid, view)
     else:
         body = "\n".join(
             f".{extension} {data.hex(' ')}"
             for extension, data in zip(found.corpus.extensions, found.segments, strict=True)
         )
     return "\n".join([*heading, "", body])
+
+
+def write_tune_picture(found: Found, path: Path, against: bytes | None = None) -> None:
+    """Write a tune's piano roll as a picture, SVG or PNG by the file's suffix.
+
+    Raises:
+        CorpusError: the corpus holds no tunes.
+        PictureError: the suffix names no form of picture.
+        OSError: the file cannot be written.
+    """
+    check_suffix(path)
+    check_tunes(found, "--picture")
+    rolls = (read_roll(found.segments[1]), None if against is None else read_roll(against))
+    write_picture(path, draw_roll(str(found.row["key"]), *rolls))
+
+
+def check_tunes(found: Found, option: str) -> None:
+    """Refuse an option that only tunes have.
+
+    Raises:
+        CorpusError: the corpus holds no tunes.
+    """
+    source = found.corpus.manifest.settings.get("source")
+    if source != "music":
+        raise CorpusError(
+            f"{found.corpus.path}: {option} shows tunes, and this corpus is of source '{source}'"
+        )
 
 
 def sample_json(found: Found) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Whether stdout takes colours, and how a value that changed is coloured there."""
+"""What stdout takes: colours, block characters, and how many columns."""
+
+import shutil
+import sys
 
 from rich.color import ColorSystem
 from rich.console import Console
@@ -14,3 +17,17 @@ def terminal_mark() -> Mark | None:
         return None
     style = Style(bold=True, color="yellow")
     return lambda text: style.render(text, color_system=ColorSystem.STANDARD) + " "
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, 160 at most; 100 where there is none."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 160)
+
+
+def can_write(text: str) -> bool:
+    """Return whether the encoding of stdout has all characters of `text`."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -175,17 +175,17 @@ def read_score(data: bytes) -> Score:
     return Score(file.ticks_per_quarter, notes)
 
 
-def salvage_score(data: bytes) -> Score | None:
-    """Return what can be heard of a file that may be broken; None without a readable header.
+def salvage(data: bytes) -> MidiFile | None:
+    """Return the events that can be read of a file that may be broken; None without a header.
 
     A track begins at its `MTrk` and goes on to its end-of-track event or its first malformed one:
-    the length that it declares is ignored, as it stands before the notes that it counts. Notes that
-    both begin and end before that point are kept. For a well-formed file this is `read_score`.
+    the length that it declares is ignored, as it stands before the events that it counts. For a
+    well-formed file this is `decode`.
     """
     division = int.from_bytes(data[12:14], "big")
     if data[:8] != b"MThd\x00\x00\x00\x06" or len(data) < 14 or not 0 < division < 0x8000:
         return None
-    notes: list[Note] = []
+    tracks: list[tuple[Event, ...]] = []
     at = 14
     while data[at : at + 4] == b"MTrk":
         events: list[Event] = []
@@ -198,9 +198,21 @@ def salvage_score(data: bytes) -> Score | None:
                     break
         except MidiError:
             at = len(data)
-        notes += _pair_notes(events)[0]
-    notes.sort()
-    return Score(division, notes)
+        tracks.append(tuple(events))
+    return MidiFile(int.from_bytes(data[8:10], "big"), division, tuple(tracks))
+
+
+def salvage_score(data: bytes) -> Score | None:
+    """Return what can be heard of a file that may be broken; None without a readable header.
+
+    Of the events that `salvage` reads, the notes that both begin and end are kept. For a
+    well-formed file this is `read_score`.
+    """
+    file = salvage(data)
+    if file is None:
+        return None
+    notes = [note for track in file.tracks for note in _pair_notes(track)[0]]
+    return Score(file.ticks_per_quarter, sorted(notes))
 
 
 def _pair_notes(track: Iterable[Event]) -> tuple[list[Note], list[tuple[int, int]]]:

@@ -1,40 +1,63 @@
-"""A tune as a person wants to see it: its ABC text, then its MIDI file's notes in lines.
+"""A tune as a person wants to see it: its ABC text, then its MIDI file as a piano roll, or in lines.
 
 Only for looking at; nothing reads it back.
 """
 
-from simulators.music.midi import MidiError, read_score
+from dataclasses import dataclass
+
+from simulators.music.midi import salvage_score
+from simulators.music.piano_roll import pitch_name, read_roll
+from simulators.music.roll_text import UNICODE, Glyphs, roll_text
 
 
-def pitch_name(pitch: int) -> str:
-    """Return a pitch as a letter and an octave.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuneView:
+    """What of a tune is shown, and how."""
 
-    >>> pitch_name(60), pitch_name(70)
-    ('C4', 'A#4')
-    """
-    return f"{_PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
+    notes: bool = False
+    """A line for each note, too."""
+    against: bytes | None = None
+    """Another MIDI file to lay over the tune's own."""
+    width: int = 100
+    """Columns of the roll."""
+    glyphs: Glyphs = UNICODE
 
 
-_PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-def render_tune(abc: bytes, mid: bytes) -> str:
-    """Return a tune as a person wants to see it: the ABC text, then a line for each note.
+def render_tune(abc: bytes, mid: bytes, view: TuneView | None = None) -> str:
+    """Return a tune as a person wants to see it: the ABC text, then its notes.
 
     Starts and lengths are in quarter notes. Neither file has to be valid: what cannot be read is
-    said in place.
+    said in place, and what can be is shown.
     """
-    lines = [abc.decode("ascii", "backslashreplace").rstrip("\n"), ""]
-    try:
-        score = read_score(mid)
-    except MidiError as error:
-        return "\n".join([*lines, f"MIDI, {len(mid)} bytes: not readable: {error}"])
+    view = view or TuneView()
+    lines = [abc.decode("ascii", "backslashreplace").rstrip("\n"), "", *_heading("MIDI", mid)]
+    other = None
+    if view.against is not None:
+        lines += _heading("against", view.against)
+        other = read_roll(view.against)
+    lines += ["", roll_text(read_roll(mid), other, width=view.width, glyphs=view.glyphs)]
+    score = salvage_score(mid)
+    if not view.notes or score is None:
+        return "\n".join(lines)
     quarter = score.ticks_per_quarter
-    lines.append(f"MIDI, {len(mid)} bytes, {len(score.notes)} notes, {quarter} ticks per quarter")
-    lines.append("   start  length  pitch  velocity  channel")
+    lines += ["", "   start  length  pitch  velocity  channel"]
     lines += [
         f"{note.start_tick / quarter:8.3f}{note.duration_ticks / quarter:8.3f}"
         f"  {pitch_name(note.pitch):<5}{note.velocity:10d}{note.channel:9d}"
         for note in score.notes
     ]
     return "\n".join(lines)
+
+
+def _heading(name: str, mid: bytes) -> list[str]:
+    """Return what a MIDI file is, and what is wrong with it."""
+    roll, score = read_roll(mid), salvage_score(mid)
+    if score is None:
+        return [f"{name}, {len(mid)} bytes: not readable: {roll.fault}"]
+    unit = f"{score.ticks_per_quarter} ticks per quarter"
+    lines = [f"{name}, {len(mid)} bytes, {len(score.notes)} notes, {unit}"]
+    if roll.fault is not None:
+        lines.append(f"{name} is not well formed: {roll.fault}; shown is what can be read")
+    if roll.left_out:
+        lines.append(f"{roll.left_out} notes are not in the roll, which ends before them")
+    return lines

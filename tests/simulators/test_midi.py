@@ -21,7 +21,6 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
-from simulators.music.render import render_tune
 
 HEADER = bytes.fromhex("4d546864 00000006 0000 0001 01e0")
 
@@ -175,26 +174,6 @@ def test_any_bytes_give_notes_or_the_one_error(data: st.DataObject) -> None:
 def test_a_number_that_does_not_fit_is_no_delta_time() -> None:
     with pytest.raises(ValueError, match="268435456 does not fit"):
         encode(MidiFile(0, 480, ((Event(2**28, 0xFF, b"\x2f"),),)))
-
-
-def test_a_tune_is_shown_as_its_text_and_its_notes() -> None:
-    tune = golden_tunes()[0]
-    assert render_tune(tune.abc.encode(), tune.mid).splitlines() == [
-        "X:1",
-        "L:1/4",
-        "M:4/4",
-        "K:C",
-        "C",
-        "",
-        f"MIDI, {len(tune.mid)} bytes, 1 notes, 480 ticks per quarter",
-        "   start  length  pitch  velocity  channel",
-        "   0.002   0.998  C4          105        0",
-    ]
-    assert render_tune(b"X:1\xff", b"x").splitlines() == [
-        "X:1\\xff",
-        "",
-        "MIDI, 1 bytes: not readable: at byte 0: expected 'MThd', found b'x'",
-    ]
 
 
 def test_a_broken_file_gives_the_notes_before_the_break() -> None:
