@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.config import BenchmarkConfig
 from benchmarks.entrant import Entrant, baseline_entrant
+from benchmarks.examples import write_examples
 from benchmarks.predict import environment, num_requests, predict
 from benchmarks.predictions import SCHEMA_VERSION, Header, Predictions, write_predictions
 from benchmarks.report import TaskRef
@@ -61,7 +62,7 @@ def answer_task(
 ) -> Predictions:
     """Make an entrant, let it answer the task's test samples and write the predictions to `out`.
 
-    `wall_seconds` covers making (a baseline's training) and answering.
+    `wall_seconds` covers making (a baseline's training) and answering, not the display tunes.
     """
     samples = load_samples(corpus, "test", config.test_samples)
     items = prepare(task, samples)
@@ -81,13 +82,15 @@ def answer_task(
         free_running_samples=config.free_running_samples,
         progress=count,
     )
+    wall_seconds = round(time.perf_counter() - started, 3)
     header = Header(
         schema_version=SCHEMA_VERSION,
         task=TaskRef(name=task.spec.name, version=task.spec.version),
         corpus=corpus_ref(samples),
         submission=entrant.submission,
         environment=environment(),
-        wall_seconds=round(time.perf_counter() - started, 3),
+        wall_seconds=wall_seconds,
+        examples=write_examples(task, entrant.model) if entrant.reads_source else (),
     )
     predictions = Predictions(
         header=header,

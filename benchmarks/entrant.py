@@ -26,13 +26,16 @@ class Entrant:
 
     submission: SubmissionRef
     model: ByteModel
+    reads_source: bool
+    """What it writes of the display tunes is worth showing."""
 
 
 def baseline_entrant(
     task: Task, name: str, load_train: Callable[[], SampleSet], max_order: int
 ) -> Entrant:
     """Make a baseline; `load_train` is called only if it learns from the train side."""
-    fitted = find_baseline(task.spec.name, name).fit(TrainSide(task, load_train, max_order))
+    baseline = find_baseline(task.spec.name, name)
+    fitted = baseline.fit(TrainSide(task, load_train, max_order))
     return Entrant(
         submission=SubmissionRef(
             name=name,
@@ -42,6 +45,7 @@ def baseline_entrant(
             train_samples=fitted.train_samples,
         ),
         model=fitted.model,
+        reads_source=baseline.reads_source,
     )
 
 
@@ -84,4 +88,5 @@ def trained_entrant(task: Task, path: Path, name: str | None) -> Entrant:
             train_samples=train_samples if isinstance(train_samples, int) else None,
         ),
         model=model,
+        reads_source=True,
     )

@@ -39,6 +39,15 @@ TABLE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExampleAnswer:
+    """What was written of one display tune."""
+
+    name: str
+    written: str
+    """The file in hexadecimal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Header:
     """The content of `predictions.json`."""
 
@@ -48,6 +57,8 @@ class Header:
     submission: SubmissionRef
     environment: dict[str, str]
     wall_seconds: float
+    examples: tuple[ExampleAnswer, ...] = ()
+    """Of all display tunes or none, see `benchmarks.examples`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from benchmarks.strict_json import parse_object
 from pipelines.shards import write_atomically
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SUMMARY_NAME = "summary.json"
 
 
@@ -47,6 +47,9 @@ class SubmissionRef:
     description: str
     parameters: int | None
     train_samples: int | None
+    base_tunes: int | None = None
+    """Tunes behind the train samples of a conversion corpus, before transposing and recombining;
+    `None` where the corpus does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +79,23 @@ class PartValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One display tune and what the submission made of it; files are in hexadecimal."""
+
+    name: str
+    """Of the display tune."""
+    source: str
+    truth: str
+    written: str
+    first_different_byte: int | None
+    """Offset at which truth and written part; `None` where they are equal."""
+    written_midi: str | None
+    """The MIDI file of a written tune in ABC; `None` where there is none, or MIDI was written."""
+    fault: str | None
+    """What is wrong with the written file, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """The content of one report file."""
 
@@ -86,6 +106,8 @@ class Report:
     metrics: Mapping[str, MetricValue]
     breakdowns: Mapping[str, Sequence[PartValue]]
     """By `instruction`, `register` and `distance` from the first state, where the task has them."""
+    examples: Sequence[Example]
+    """Conversions of display tunes; they count in no metric. Empty where nothing was written."""
     environment: Mapping[str, str]
     """Where the predictions were made."""
     wall_seconds: float

@@ -5,6 +5,7 @@ The same predictions give the same report, to the last digit, in whatever order 
 
 from benchmarks.bootstrap import Bootstrap
 from benchmarks.config import BenchmarkConfig
+from benchmarks.examples import report_examples
 from benchmarks.metrics import (
     UNITS,
     Ratio,
@@ -64,6 +65,7 @@ def score(
             name: [_part(row, bootstrap) for row in rows]
             for name, rows in task.breakdowns(items, answers).items()
         },
+        examples=report_examples(task, predictions),
         environment=predictions.header.environment,
         wall_seconds=predictions.header.wall_seconds,
     )

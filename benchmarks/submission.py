@@ -46,6 +46,7 @@ MAX_VALUE_BYTES = {
     "teacher_forced_predicted": 2 * MAX_TARGET_BYTES,
     "free_running": MAX_TARGET_BYTES,
 }
+MAX_EXAMPLES = 32
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -175,11 +176,26 @@ def _read_header(path: Path) -> Header:
     for what, count in (
         ("parameters", header.submission.parameters),
         ("train_samples", header.submission.train_samples),
+        ("base_tunes", header.submission.base_tunes),
         ("wall_seconds", header.wall_seconds),
     ):
         if count is not None and count < 0:
             raise SubmissionError(f"{path}: {what} = {count} is negative")
+    _check_examples(header, path)
     return header
+
+
+def _check_examples(header: Header, path: Path) -> None:
+    """Refuse examples that are no files in hexadecimal; whose they are, the scorer knows."""
+    for example in header.examples[: MAX_EXAMPLES + 1]:
+        where = f"{path}: example {example.name!r}"
+        if len(example.written) > 2 * MAX_TARGET_BYTES:
+            what = f"{len(example.written) // 2} bytes, at most {MAX_TARGET_BYTES} are read"
+            raise SubmissionError(f"{where}: {what}")
+        if re.fullmatch("(?:[0-9a-f]{2})*", example.written) is None:
+            raise SubmissionError(f"{where}: written is not whole bytes in lower-case hexadecimal")
+    if len(header.examples) > MAX_EXAMPLES:
+        raise SubmissionError(f"{path}: {len(header.examples)} examples, at most {MAX_EXAMPLES}")
 
 
 def _check_table(file: pq.ParquetFile, path: Path) -> None:

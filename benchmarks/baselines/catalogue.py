@@ -68,6 +68,8 @@ class Baseline:
     fit: Callable[[TrainSide], Fitted]
     tasks: tuple[str, ...] | None = None
     """Names of its tasks; `None`: all."""
+    reads_source: bool = False
+    """It writes a conversion out of its source, so that examples of it are worth showing."""
 
 
 def baselines_of(task_name: str) -> dict[str, Baseline]:
@@ -169,5 +171,6 @@ BASELINES: Final = (
         name="midi2abc",
         fit=_plain(Midi2Abc(), "midi2abc out of the symusic package, in canonical form"),
         tasks=("midi-to-abc",),
+        reads_source=True,
     ),
 )

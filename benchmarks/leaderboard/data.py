@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.leaderboard.columns import TASKS
+from benchmarks.leaderboard.examples import ShownExample, read_examples
 from benchmarks.leaderboard.runs import Run, read_runs
 from benchmarks.strict_json import (
     JsonObject,
@@ -24,7 +25,9 @@ from benchmarks.strict_json import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (2, 3)
+"""Version 2 has no examples and no base tunes; all else is alike."""
 Kind = Literal["model", "baseline", "reported"]
 _KINDS: dict[str, Kind] = {"model": "model", "baseline": "baseline", "reported": "reported"}
 
@@ -62,8 +65,10 @@ class Entry:
     description: str
     parameters: int | None
     train_samples: int | None
+    base_tunes: int | None
     metrics: Mapping[str, Metric]
     breakdowns: Mapping[str, tuple[PartScore, ...]]
+    examples: tuple[ShownExample, ...]
     task_version: str
     corpus: str
     config_sha256: str
@@ -151,7 +156,7 @@ def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None
 def _read_entry(report: JsonObject, where: str) -> Entry:
     """Check one report's fields."""
     version = report.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         raise LeaderboardError(
             f"{where}: schema_version is {version!r}, this leaderboard reads {SCHEMA_VERSION}; "
             'score it again with "bgpt-bench score"'
@@ -174,6 +179,7 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
         description=text(submission, "description", where, default=""),
         parameters=optional_count(submission, "parameters", where),
         train_samples=optional_count(submission, "train_samples", where),
+        base_tunes=optional_count(submission, "base_tunes", where),
         metrics=metrics,
         breakdowns={
             name: tuple(
@@ -182,6 +188,7 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
             )
             for name in breakdowns
         },
+        examples=read_examples(report, where),
         task_version=str(task.get("version", "")),
         corpus=text(corpus, "name", where, default=""),
         config_sha256=text(corpus, "config_sha256", where, default=""),
@@ -255,11 +262,18 @@ def _read_figures(path: Path) -> tuple[Figure, ...]:
     return tuple(sorted(figures, key=lambda figure: (figure.task, figure.name, figure.metric)))
 
 
-def merged(board: Board) -> dict[str, object]:
-    """Return everything the page shows as one JSON value, in the board's order."""
+def merged(board: Board, *, with_examples: bool = True) -> dict[str, object]:
+    """Return everything the page shows as one JSON value, in the board's order.
+
+    Without the files of the examples it is half as large.
+    """
+    left_out = () if with_examples else ("examples",)
     return {
         "schema_version": SCHEMA_VERSION,
-        "reports": [dict(entry.raw) for entry in board.entries],
+        "reports": [
+            {key: value for key, value in entry.raw.items() if key not in left_out}
+            for entry in board.entries
+        ],
         "published": [dict(figure.raw) for figure in board.figures],
         "runs": [
             {

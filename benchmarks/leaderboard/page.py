@@ -22,6 +22,7 @@ from benchmarks.leaderboard.charts import (
 )
 from benchmarks.leaderboard.columns import Unit, column, task_text
 from benchmarks.leaderboard.data import Board, merged
+from benchmarks.leaderboard.listen import listen, notes_of
 from benchmarks.leaderboard.markup import Markup, join, json_block, tag
 from benchmarks.leaderboard.number_text import count_text, value_text
 from benchmarks.leaderboard.provenance import provenance
@@ -47,15 +48,21 @@ def standings(board: Board) -> list[Standing]:
 def render(board: Board) -> str:
     """Return the whole page as HTML text."""
     package = files("benchmarks.leaderboard")
-    style = package.joinpath("page.css").read_text(encoding="utf-8")
-    script = package.joinpath("page.js").read_text(encoding="utf-8")
+    style, script = (
+        "".join(
+            package.joinpath(f"{name}.{kind}").read_text(encoding="utf-8")
+            for name in ("page", "listen")
+        )
+        for kind in ("css", "js")
+    )
     tasks = standings(board)
     slots = {
         "policy": f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'",
         "style": style,
         "script": script,
-        "data": json_block(merged(board)),
+        "data": json_block(merged(board, with_examples=False)),
+        "notes": json_block(notes_of(board)),
         "navigation": join(*(tag("a", t.task.name, href=f"#task-{t.task.name}") for t in tasks)),
         "summary": tag("ul", *(_summary(t) for t in tasks), class_="summary"),
         "side_by_side": side_by_side(tasks) or "",
@@ -103,6 +110,7 @@ def _section(board: Board, one: Standing) -> Markup:
         _source_control(one),
         _curves(board, one),
         breakdowns(one),
+        listen(one),
         _meanings(one),
         provenance(one),
         id=f"task-{name}",

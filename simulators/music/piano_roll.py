@@ -116,19 +116,6 @@ def shared_and_own(one: Roll, other: Roll) -> tuple[list[RollNote], list[RollNot
     return shared, own
 
 
-def first_different_byte(one: bytes, other: bytes) -> int | None:
-    """Return the offset at which two files part, the end of the shorter included, or `None`.
-
-    >>> first_different_byte(b"abc", b"abd"), first_different_byte(b"ab", b"abc")
-    (2, 2)
-    """
-    shortest = min(len(one), len(other))
-    for offset in range(shortest):
-        if one[offset] != other[offset]:
-            return offset
-    return None if len(one) == len(other) else shortest
-
-
 def _bars(file: MidiFile, quarters: float) -> tuple[float, ...]:
     """Return where bars begin, up to the last note's end; 4/4 where no signature says else."""
     changes = sorted(found for track in file.tracks for found in _signatures(track))

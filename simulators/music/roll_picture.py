@@ -131,7 +131,7 @@ def svg_text(picture: Picture) -> str:
     size = f"{picture.width:g} {picture.height:g}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
-        f"width=\"{picture.width:g}\" height=\"{picture.height:g}\" font-family='{_FONT}'>",
+        f'width="{picture.width:g}" height="{picture.height:g}" font-family=\'{_FONT}\'>',
         f'<rect width="100%" height="100%" fill="{COLOURS["paper"]}"/>',
     ]
     for shape in picture.shapes:

@@ -29,9 +29,7 @@ class Glyphs:
     mark: str
 
 
-UNICODE: Final = Glyphs(
-    onset="█", hold="▬", missing="░", surplus="╳", bar="│", beat="·", mark="▲"
-)
+UNICODE: Final = Glyphs(onset="█", hold="▬", missing="░", surplus="╳", bar="│", beat="·", mark="▲")
 ASCII: Final = Glyphs(onset="#", hold="=", missing="-", surplus="x", bar="|", beat=".", mark="^")
 
 
