@@ -76,6 +76,7 @@ def trained_entrant(task: Task, path: Path, name: str | None) -> Entrant:
             f"--name: {chosen!r} must be 1 to 64 of a-z, 0-9, - and _, not - or _ first"
         )
     train_samples = provenance.get("train_samples")
+    base_tunes = provenance.get("base_tunes")
     step = provenance.get("step")
     return Entrant(
         submission=SubmissionRef(
@@ -86,6 +87,7 @@ def trained_entrant(task: Task, path: Path, name: str | None) -> Entrant:
             + (f", {step} steps" if isinstance(step, int) else ""),
             parameters=model.model.num_parameters(),
             train_samples=train_samples if isinstance(train_samples, int) else None,
+            base_tunes=base_tunes if isinstance(base_tunes, int) else None,
         ),
         model=model,
         reads_source=True,

@@ -1,4 +1,4 @@
-"""The display tunes beside the test set: what a conversion entrant is asked, wrote, and is shown by.
+"""The display tunes beside the test set: what a conversion entrant is asked, and what it wrote.
 
 Test samples are real tunes whose licences do not clear them for a published page; the display tunes
 were written for this project. Whoever reads its source is asked to convert them too. What it wrote

@@ -25,6 +25,8 @@ class Sides:
     corpora: tuple[CorpusRecord, ...]
     readers: tuple[SampleReader, ...]
     prompt_bytes: tuple[int, ...]
+    base_tunes: tuple[int | None, ...]
+    """How many tunes stand behind each corpus' train samples, see `base_tunes_of`."""
     machines: tuple[Mapping[str, object], ...]
     """The simulated machine of each corpus, see `machine_record`."""
     directions: Mapping[str, float]
@@ -48,6 +50,7 @@ class Sides:
                 "corpus": one.name,
                 "corpus_sha256": one.config_sha256,
                 "train_samples": one.train_samples,
+                **({} if self.base_tunes[0] is None else {"base_tunes": self.base_tunes[0]}),
                 **({} if one.too_long is None else {"too_long": one.too_long}),
                 "prompt_bytes": self.prompt_bytes[0],
                 "directions": directions,
@@ -89,6 +92,7 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
     records: list[CorpusRecord] = []
     readers: list[SampleReader] = []
     prompt_bytes: list[int] = []
+    base_tunes: list[int | None] = []
     opened = {name: Corpus.open(data / name) for name in config.corpora}
     if config.is_mixture:
         _check_directions(config, opened)
@@ -112,6 +116,7 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
         )
         readers += [samples, corpus.side("test")]
         prompt_bytes.append(corpus.prompt_bytes)
+        base_tunes.append(base_tunes_of(corpus.manifest.provenance, len(samples)))
     mixed = config.is_mixture
     return Sides(
         train=Mixture(train, config.corpora) if mixed else next(iter(train.values())),
@@ -119,6 +124,7 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
         corpora=tuple(records),
         readers=tuple(readers),
         prompt_bytes=tuple(prompt_bytes),
+        base_tunes=tuple(base_tunes),
         machines=tuple(machine_record(corpus.manifest.settings) for corpus in opened.values()),
         directions=config.train.directions,
         is_mixture=mixed,
@@ -128,6 +134,19 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
 def machine_record(settings: Mapping[str, object]) -> dict[str, object]:
     """Return which machine a corpus simulates, for the model's provenance; empty for others."""
     return {"cpu": settings["options"]} if settings.get("source") == "cpu" else {}
+
+
+def base_tunes_of(provenance: Mapping[str, Any], train_samples: int) -> int | None:
+    """Return how many tunes the first train samples of a corpus were made from.
+
+    A conversion corpus has them in its manifest, tier by tier; `None` for other corpora, and for a
+    number of samples at which no tier ends.
+
+    >>> base_tunes_of({"tiers": [{"pairs": 1000, "base_tunes": 990}]}, 1000)
+    990
+    """
+    tiers = cast("list[dict[str, int]]", provenance.get("tiers") or [])
+    return next((t["base_tunes"] for t in tiers if t["pairs"] == train_samples), None)
 
 
 def recorded_samples(record: Mapping[str, Any]) -> dict[str, int]:

@@ -49,7 +49,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """One line: (samples seen, value) in order of samples."""
+    """One line: (samples, value) in order of samples."""
 
     name: str
     points: tuple[tuple[int, float], ...]
@@ -99,21 +99,27 @@ def charts_of(board: Board, task: str) -> list[tuple[CurveMetric, list[Curve], l
 
 
 def learning_curve(
-    metric: CurveMetric, curves: Sequence[Curve], references: Sequence[Reference], label: str
+    metric: CurveMetric,
+    curves: Sequence[Curve],
+    references: Sequence[Reference],
+    label: str,
+    axis: str = "training samples seen",
+    counted: str = "samples",
 ) -> Markup:
-    """Draw curves over the samples seen (log scale) with the baselines as horizontal lines.
+    """Draw curves over samples (log scale) with the baselines as horizontal lines.
 
-    Returns a `<g>` of `WIDTH` x `HEIGHT` units; `label` is its text for a screen reader.
+    Returns a `<g>` of `WIDTH` x `HEIGHT` units; `label` is its text for a screen reader. `axis`
+    stands below, `counted` behind a point's number of samples.
     """
     samples = [float(x) for curve in curves for x, _ in curve.points]
     values = [y for curve in curves for _, y in curve.points] + [r.value for r in references]
     x_low, x_high = log_range(samples)
     x = Scale("log", x_low, x_high, _LEFT, WIDTH - _RIGHT)
     y = _value_scale(metric, values)
-    parts = [tag("title", label), *_axes(metric, x, y)]
+    parts = [tag("title", label), *_axes(metric, x, y, axis)]
     parts.extend(_reference_lines(references, y, metric))
     for number, curve in enumerate(curves):
-        parts.append(_line(curve, number, x, y, metric))
+        parts.append(_line(curve, number, x, y, metric, counted))
     return tag("g", *parts, class_="plot")
 
 
@@ -164,7 +170,7 @@ def _value_scale(metric: CurveMetric, values: Sequence[float]) -> Scale:
     return Scale("linear", 0.0, high, bottom, top)
 
 
-def _axes(metric: CurveMetric, x: Scale, y: Scale) -> list[Markup]:
+def _axes(metric: CurveMetric, x: Scale, y: Scale, axis: str) -> list[Markup]:
     """Draw grid, ticks and axis titles."""
     accuracy = metric == "byte_accuracy"
     ticks = accuracy_ticks(y.low, y.high) if accuracy else linear_ticks(y.low, y.high)
@@ -184,9 +190,7 @@ def _axes(metric: CurveMetric, x: Scale, y: Scale) -> list[Markup]:
             parts.append(tag("text", samples_label(tick), x=at, y=floor + 20, class_="tick-x"))
             last_label = at
     middle = (x.start + x.end) / 2
-    parts.append(
-        tag("text", "training samples seen (log scale)", x=middle, y=HEIGHT - 8, class_="name-x")
-    )
+    parts.append(tag("text", f"{axis} (log scale)", x=middle, y=HEIGHT - 8, class_="name-x"))
     return parts
 
 
@@ -208,7 +212,9 @@ def _reference_lines(
     return parts
 
 
-def _line(curve: Curve, number: int, x: Scale, y: Scale, metric: CurveMetric) -> Markup:
+def _line(
+    curve: Curve, number: int, x: Scale, y: Scale, metric: CurveMetric, counted: str
+) -> Markup:
     """Draw one run's line with a dot for every evaluation."""
     unit: Unit = "percent" if metric == "byte_accuracy" else "bits"
     at = [(x.at(float(samples)), y.at(value)) for samples, value in curve.points]
@@ -217,7 +223,8 @@ def _line(curve: Curve, number: int, x: Scale, y: Scale, metric: CurveMetric) ->
         tag(
             "circle",
             tag(
-                "title", f"{curve.name}: {value_text(value, unit)} at {count_text(samples)} samples"
+                "title",
+                f"{curve.name}: {value_text(value, unit)} at {count_text(samples)} {counted}",
             ),
             cx=left,
             cy=top,

@@ -27,6 +27,7 @@ from benchmarks.leaderboard.markup import Markup, join, json_block, tag
 from benchmarks.leaderboard.number_text import count_text, value_text
 from benchmarks.leaderboard.provenance import provenance
 from benchmarks.leaderboard.ranking import combined_error
+from benchmarks.leaderboard.scale_charts import scale_charts
 from benchmarks.leaderboard.side_by_side import side_by_side
 from benchmarks.leaderboard.tables import Standing, result_table, standing
 
@@ -109,6 +110,7 @@ def _section(board: Board, one: Standing) -> Markup:
         result_table(one),
         _source_control(one),
         _curves(board, one),
+        scale_charts(one),
         breakdowns(one),
         listen(one),
         _meanings(one),

@@ -1,4 +1,4 @@
-"""Piano rolls for the page: truth and written on one time axis, as SVG that takes the page's colours.
+"""Piano rolls for the page: truth and written on one time axis, as SVG in the page's colours.
 
 Colours and type come from classes; the places of time are in attributes of the element, so that
 the page's script can move a line along while it plays. It reads nothing and decides nothing.

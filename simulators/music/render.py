@@ -1,4 +1,4 @@
-"""A tune as a person wants to see it: its ABC text, then its MIDI file as a piano roll, or in lines.
+"""A tune as a person wants to see it: its ABC text, then its MIDI file as a piano roll.
 
 Only for looking at; nothing reads it back.
 """

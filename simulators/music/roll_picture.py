@@ -38,6 +38,11 @@ PNG_SCALE: Final = 2
 _LEFT, _RIGHT, _TOP, _GAP = 52.0, 16.0, 76.0, 40.0
 _SEMITONE = 8.0
 _BLACK_KEYS: Final = frozenset({1, 3, 6, 8, 10})
+_MEANINGS: Final[tuple[tuple[Role, str], ...]] = (
+    ("note", "in both"),
+    ("missing", "only in the first"),
+    ("surplus", "only in the second"),
+)
 _FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
 
@@ -253,11 +258,7 @@ def _legend(roll: Roll, other: Roll | None, parted: float | None) -> list[Box | 
         return [Words(_LEFT, 42, f"{len(roll.notes)} notes{fault}", "text", 11)]
     shapes: list[Box | Words] = []
     at = _LEFT
-    for role, text in (
-        ("note", "in both"),
-        ("missing", "only in the first"),
-        ("surplus", "only in the second"),
-    ):
+    for role, text in _MEANINGS:
         shapes.append(Box(at, 35, 14, 7, role, 1.5))
         shapes.append(Words(at + 20, 42, text, "text", 11))
         at += 20 + 6.2 * len(text) + 16

@@ -133,6 +133,6 @@ class _Columns:
         for number in range(first, len(self._starts)):
             column = self._starts[number] - start
             text = str(number + 1)
-            if 0 <= column and column + len(text) <= len(row):
+            if column >= 0 and column + len(text) <= len(row):
                 row[column : column + len(text)] = text
         return "".join(row).rstrip()

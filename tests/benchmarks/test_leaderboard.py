@@ -221,7 +221,7 @@ def test_hostile_text_stays_text(tmp_path: Path, reports: Path) -> None:
     build(reports, runs, tmp_path / "out", published=published)
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     elements = Elements(page)
-    assert sum(t == "script" for t, _ in elements.found) == 2
+    assert sum(t == "script" for t, _ in elements.found) == 3
     assert sum(t == "style" for t, _ in elements.found) == 1
     assert not any(name.startswith("on") for _, a in elements.found for name in a)
     assert "img" not in {t for t, _ in elements.found}
@@ -257,7 +257,7 @@ def test_markup_goes_in_once_and_plain_text_is_escaped() -> None:
 
 # what is changed in one report -> what the message must say
 BAD_REPORTS: list[tuple[dict[str, Any], str]] = [
-    ({"schema_version": 1}, r"schema_version is 1, this leaderboard reads 2"),
+    ({"schema_version": 1}, r"schema_version is 1, this leaderboard reads 3"),
     ({"submission__kind": "winner"}, r"'winner' is not one of model, baseline, reported"),
     ({"submission__name": 7}, r"name: expected a string, found 7"),
     ({"submission__parameters": -1}, r"parameters: expected a whole number >= 0, found -1"),
