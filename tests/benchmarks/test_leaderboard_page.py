@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.leaderboard import build
+from tests.benchmarks.made_up_examples import made_up_examples
 
 FIXTURE = Path(__file__).parent / "fixtures" / "leaderboard"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -56,6 +57,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         report["submission"]["kind"] = "model"
         (folder / "reports" / f"hostile-{number}.json").write_text(json.dumps(report))
+    for task in ("abc-to-midi", "midi-to-abc"):
+        for name in ("fixture-compact", "fixture-blind"):
+            path = folder / "reports" / task / f"{name}.json"
+            report = json.loads(path.read_text(encoding="utf-8"))
+            report.update(schema_version=3, examples=made_up_examples(task))
+            path.write_text(json.dumps(report))
     build(
         folder / "reports", FIXTURE / "runs", folder / "out", published=FIXTURE / "published.json"
     )
@@ -63,17 +70,23 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def dump(page: Path, profile: Path, fragment: str, width: int = 1280) -> str:
-    """Return the page's elements after its script has run, opened as a file with `#fragment`."""
+    """Return the page's elements after its script has run, opened as a file with `#fragment`.
+
+    What the browser's console says (errors, violations of the content policy) fails the test.
+    """
     assert CHROMIUM is not None
     command = [
         CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--disable-sync", f"--user-data-dir={profile}", f"--window-size={width},2000",
+        "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--enable-logging=stderr",
+        f"--user-data-dir={profile}", f"--window-size={width},2000",
         "--virtual-time-budget=3000", "--dump-dom", f"{page.as_uri()}#{fragment}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     text = done.stdout.decode("utf-8")
-    assert "</html>" in text, done.stderr.decode("utf-8", "replace")[-2000:]
+    said = done.stderr.decode("utf-8", "replace")
+    assert "</html>" in text, said[-2000:]
+    assert [line for line in said.split("\n") if "CONSOLE" in line] == []
     return text
 
 
@@ -138,6 +151,32 @@ class TestInChromium:
         assert found["reports"] == "38"
         assert "hacked" not in found
 
+    @pytest.mark.parametrize(
+        ("place", "notes"),
+        [
+            ("truth/the-patch-of-sixteen", 116),
+            ("abc-to-midi/fixture-compact/march-of-the-small-machines", 41),
+            ("midi-to-abc/fixture-blind/lamplight-on-the-wharf", 149),
+        ],
+    )
+    def test_a_press_plays_every_note_of_a_conversion(
+        self, page: Path, tmp_path: Path, place: str, notes: int
+    ) -> None:
+        dumped = dump(page, tmp_path, f"selftest&play={place}")
+        found = root_data(dumped)
+        assert (found["pressed"], found["audio"]) == ("true", "running")
+        assert (found["playing"], found["scheduled"]) == (place, str(notes))
+        assert found["said"].startswith("Playing ")
+        assert pressed(dumped) == [place]
+        assert re.search(r'class="playhead moving"', dumped)
+
+    def test_a_second_press_stops_it(self, page: Path, tmp_path: Path) -> None:
+        dumped = dump(page, tmp_path, "selftest&play=truth/bytes-by-the-dozen&again")
+        found = root_data(dumped)
+        assert (found["pressed"], found["after"], found["said"]) == ("true", "false", "Stopped.")
+        assert pressed(dumped) == []
+        assert "playhead moving" not in dumped
+
     def test_nothing_sticks_out_at_any_width_and_no_name_runs_as_a_script(
         self, page: Path, tmp_path: Path
     ) -> None:
@@ -145,7 +184,7 @@ class TestInChromium:
         source = html.escape(page.read_text(encoding="utf-8"))
         harness = tmp_path / "harness.html"
         frames = "".join(
-            f'<iframe style="width:{width}px;height:30000px;border:0" srcdoc="{source}"></iframe>'
+            f'<iframe style="width:{width}px;height:60000px;border:0" srcdoc="{source}"></iframe>'
             for width in WIDTHS
         )
         harness.write_text(f"<!doctype html>{frames}<script>{MEASURE}</script>", encoding="utf-8")
@@ -154,6 +193,19 @@ class TestInChromium:
             f"width-{width}": f"{width} of {width}, 38 reports, hacked: undefined"
             for width in WIDTHS
         }
+
+
+def pressed(dumped: str) -> list[str]:
+    """Return what the pressed buttons play."""
+    buttons = re.findall('<button[^>]*class="play"[^>]*>', dumped)
+    assert len(buttons) >= 20
+    assert not any(" hidden" in button for button in buttons)
+    return [
+        place
+        for button in buttons
+        for place in re.findall('data-notes="([^"]*)"', button)
+        if 'aria-pressed="true"' in button
+    ]
 
 
 def root_data(dumped: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import __main__ as command
+from pipelines.corpus import Corpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -207,9 +208,31 @@ def test_a_folder_of_tunes_is_built_told_what_was_dropped_and_shown(
     assert "dropped in planning: 1 " in text
     assert "dropped from mine.abc: X:3" in text
     side = "train" if available["train"] else "test"
-    _, shown, _ = run(capsys, monkeypatch, "inspect", out, "--side", side)
+    inspect = ["inspect", out, "--side", side]
+    _, shown, _ = run(capsys, monkeypatch, *inspect)
     assert "K:" in shown
-    assert "notes" in shown
+    assert "ticks per quarter" in shown
+    assert "█▬" in shown
+    assert "velocity" not in shown
+    _, longer, _ = run(capsys, monkeypatch, *inspect, "--notes")
+    assert longer.startswith(shown.rstrip("\n"))
+    assert "velocity" in longer
+    for name, start in (("tune.svg", b"<svg "), ("tune.png", b"\x89PNG")):
+        picture = tmp_path / name
+        code, again, err = run(capsys, monkeypatch, *inspect, "--picture", picture)
+        assert (code, again, err) == (0, shown, f"written: {picture}\n")
+        assert picture.read_bytes().startswith(start)
+    (tmp_path / "cut.mid").write_bytes(Corpus.open(out).side(side).read(0)[1][:-30])
+    code, laid_over, _ = run(capsys, monkeypatch, *inspect, "--against", tmp_path / "cut.mid")
+    assert code == 0
+    assert "against is not well formed: at byte 18: track 0 declares" in laid_over
+    assert "▲ first difference: bar " in laid_over
+    code, _, err = run(capsys, monkeypatch, *inspect, "--picture", tmp_path / "tune.jpg")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.endswith("tune.jpg: a picture is written as .svg or .png, not '.jpg'\n")
+    (tmp_path / "large.mid").write_bytes(bytes((1 << 20) + 1))
+    code, _, err = run(capsys, monkeypatch, *inspect, "--against", tmp_path / "large.mid")
+    assert (code, "at most 1 MiB" in err) == (2, True)
 
 
 # Words on the command line ({out}: a fresh path, {built}: a corpus), and the one line on stderr.
@@ -262,6 +285,18 @@ MISTAKES = [
     (["inspect", "{built}", "--side", "tset"], "error: unknown side 'tset': did you mean 'test'"),
     (["inspect", "{built}", "-i", "1500"], "error: {built}: no train sample 1500; there are 1500"),
     (["inspect", "{built}", "-i", "-1"], "error: {built}: no train sample -1; there are 1500"),
+    (
+        ["inspect", "{built}", "--notes"],
+        "error: {built}: --notes shows tunes, and this corpus is of",
+    ),
+    (
+        ["inspect", "{built}", "--against", "{out}"],
+        "error: {built}: --against shows tunes, and this",
+    ),
+    (
+        ["inspect", "{built}", "--picture", "{out}.svg"],
+        "error: {built}: --picture shows tunes, and",
+    ),
 ]
 
 

@@ -96,9 +96,7 @@ def test_a_file_that_lasts_for_years_is_cut_and_says_so() -> None:
     assert "1 notes are not in the roll, which ends before them" in render_tune(b"X:1", mid)
 
 
-NOTES = st.lists(
-    st.tuples(st.integers(0, 16), st.integers(1, 4), st.integers(58, 64)), max_size=12
-)
+NOTES = st.lists(st.tuples(st.integers(0, 16), st.integers(1, 4), st.integers(58, 64)), max_size=12)
 
 
 @given(NOTES, NOTES)
