@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipelines.dedup import NGRAM_INTERVALS, cluster_ids, melody_intervals
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.sources.tunes import (
@@ -94,7 +95,7 @@ class MusicSource:
     """Decides the order of the samples, not their bytes."""
     options: MusicOptions
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:  # noqa: ARG002 - the plan holds all tunes
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:  # noqa: ARG002
         """Read, convert and cluster the whole catalogue; see `pipelines.plan.Source.plan`.
 
         Raises:
