@@ -152,6 +152,7 @@ class _Reading:
     def __init__(self, unit: Fraction, metre: str) -> None:
         self._unit = unit
         self._metre = metre
+        self._due = _metre_fraction(metre)
         self._tokens: list[tuple[TokenKind, str, int]] = []
         self._lasts: list[Fraction] = []
         """Duration of every token."""
@@ -178,17 +179,17 @@ class _Reading:
         self._tokens.append((kind, text, line))
         self._lasts.append(_ZERO)
         self._moves.append(_ZERO)
-        self._dues.append(_metre_fraction(self._metre))
+        self._dues.append(self._due)
         if self._in_grace:
             return
         match kind:
             case TokenKind.FIELD:
                 self._change(text.strip("[]"))
-                self._dues[-1] = _metre_fraction(self._metre)
+                self._dues[-1] = self._due
             case TokenKind.NOTE if self._chord is not None:
                 self._chord.append(number)
             case TokenKind.NOTE:
-                self._sound([number], self._unit * _length(note_text(text).length))
+                self._sound([number], _note_duration(text, self._unit))
             case TokenKind.REST:
                 self._sound([number], self._rest(text))
             case TokenKind.CHORD if text == "[":
@@ -251,7 +252,7 @@ class _Reading:
     def _rest(self, text: str) -> Fraction:
         """Return how long a rest is; `Z` and `X` count bars, as of 4/4 where there is no metre."""
         if text[0] in "ZX":
-            return _length(text[1:]) * (_metre_fraction(self._metre) or 1)
+            return _length(text[1:]) * (self._due or 1)
         return self._unit * _length(text[1:])
 
     def _change(self, field: str) -> None:
@@ -261,6 +262,7 @@ class _Reading:
             self._unit = Fraction(value)
         elif letter == "M" and (value == "none" or _PART.fullmatch(value)):
             self._metre = value
+            self._due = _metre_fraction(value)
 
 
 _ZERO = Fraction(0)
@@ -304,6 +306,12 @@ def _lines_until_sound(tokens: Sequence[TimedToken], first: int) -> Iterator[str
             yield token.text
 
 
+@functools.lru_cache(maxsize=4096)
+def _note_duration(text: str, unit: Fraction) -> Fraction:
+    return unit * _length(note_text(text).length)
+
+
+@functools.lru_cache(maxsize=4096)
 def _pitch_text(text: str) -> str:
     note = note_text(text)
     return note.accidental + note.letter + note.octave
