@@ -42,6 +42,10 @@ class DropReason(StrEnum):
     """The program reported nothing and wrote a broken file, as for a note that MIDI has no pitch
     for (`B,,,,,,`)."""
 
+    # The transposer (`simulators.music.transpose`)
+    NOT_TRANSPOSABLE = "not_transposable"
+    """The tune cannot be moved so far exactly, or not at all (a bagpipe key)."""
+
     # The source (`pipelines.sources.music`)
     FILE_TOO_LARGE = "file_too_large"
     """A file of the user's folder is over the size limit; it counts as one tune."""
