@@ -82,6 +82,20 @@ def test_a_key_moves_to_the_spelling_with_the_fewest_accidentals(
 
 
 @pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        # without accidentals: F# and Gb have six each, up to the sharps
+        ("C Am Ddor Ephr Flyd Gmix Bloc", "F# D#m G#dor A#phr Blyd C#mix E#loc"),
+        # with one sharp: seven sharps or five flats
+        ("G Em Ador Bphr Clyd Dmix F#loc", "Db Bbm Ebdor Fphr Gblyd Abmix Cloc"),
+    ],
+)
+def test_a_mode_counts_by_its_signature(keys: str, expected: str) -> None:
+    outs = [transpose(tune("c", key), 6).splitlines()[3] for key in keys.split()]
+    assert outs == [f"K:{key}" for key in expected.split()]
+
+
+@pytest.mark.parametrize(
     ("key", "music", "semitones", "expected"),
     [
         # every letter moves by the same steps, through the octaves; the key has the accidentals
