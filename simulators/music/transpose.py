@@ -1,4 +1,4 @@
-"""Transpose a tune in normal form, exact in pitch: it converts to the same notes, so much higher.
+"""Tunes in other keys: a tune in normal form so many semitones higher, exact in pitch and rhythm.
 
 The whole tune moves by one named interval ("up a minor third"), every letter by the same number of
 steps: keys with their explicit accidentals, notes, roots and basses of chord symbols. An accidental
@@ -47,7 +47,7 @@ def transpose(form: str, semitones: int) -> str:
 
 
 class Transposer:
-    """One tune, read once, to be moved by many a number of semitones."""
+    """One tune, read once, so that moving it by many a shift costs little."""
 
     __slots__: tuple[str, ...] = ("_distinct", "_names", "_pieces", "_signatures")
 
@@ -56,10 +56,11 @@ class Transposer:
 
         Raises:
             NotTransposable: it has a bagpipe key (`HP`, `Hp`: the fixed notes of one instrument),
-                or stray signs that would mean something else beside a moved letter.
+                one with double accidentals, or stray signs that would mean something else beside a
+                moved letter.
             ValueError: it does not start as a normal form does.
         """
-        if _HEADER.match(form) is None:
+        if _HEADER.match(form) is None or not form.endswith("\n"):
             raise ValueError(f"the tune is not in normal form: {form[:60]!r}")
         pieces = [""]
         for line in form.splitlines(keepends=True):
@@ -78,12 +79,12 @@ class Transposer:
     def to(self, semitones: int) -> str:
         """Return the tune so many semitones higher (lower if negative), in normal form.
 
-        Moved by 0 a tune keeps its text, as long as its signatures have 7 accidentals at most.
+        Moved by 0 only keys of seven or more accidentals are spelt otherwise: C# becomes Db.
 
         Raises:
             NotTransposable: it would need a signature of more than 7 sharps or flats or more than a
-                double accidental, a note comes within 4 semitones of MIDI's limits (so that its
-                accidentals and ornaments may not cross them), or the text grows too long.
+                double accidental, a note lies or comes too near to MIDI's limits (below `C,,,,` or
+                above `d''''`), or the text grows over what a normal form may have.
         """
         why = f"no interval of {semitones} semitones leaves every key 7 accidentals at most"
         for fifths in _intervals(self._signatures, semitones):
@@ -110,7 +111,7 @@ def _cut_music(line: str, pieces: list[str]) -> None:
     """Append the names of a line of music to `pieces`, each with what stands after it."""
     if _COLON_AFTER_NOTE.match(line):
         # Without its octave marks the note and its colon would begin a field.
-        raise NotTransposable(f"a stray ':' after the first note of {line[:40]!r}")
+        raise NotTransposable(f"a stray ':' after the first note of {line[:40].strip()!r}")
     kept = pieces.pop()
     for kind, text in tokens_of(line):
         if kind is TokenKind.NOTE:
@@ -124,7 +125,7 @@ def _cut_music(line: str, pieces: list[str]) -> None:
             pieces += [f"{kept}[", text[1:-1]]
             kept = "]"
         elif kind is TokenKind.OTHER and text in "^_=":
-            raise NotTransposable(f"a stray {text!r} in {line[:40]!r}")
+            raise NotTransposable(f"a stray {text!r} in {line[:40].strip()!r}")
         else:
             kept += text
     pieces.append(kept + "\n")
@@ -149,18 +150,12 @@ def _intervals(signatures: tuple[int, ...], semitones: int) -> tuple[int, ...]:
 
     Fewest accidentals in the keys; of equal ones the nearest, so that sharps remain sharps.
     """
-    nearest = 7 * semitones % 12
-    possible = [
-        fifths
-        for fifths in range(nearest - 24, 2 * _MAX_SIGNATURE + 1, 12)
-        if all(abs(signature + fifths) <= _MAX_SIGNATURE for signature in signatures)
-    ]
-    return tuple(
-        sorted(
-            possible,
-            key=lambda fifths: (sum(abs(s + fifths) for s in signatures), abs(fifths), -fifths),
-        )
-    )
+    ranked: list[tuple[int, int, int]] = []
+    for fifths in range(7 * semitones % 12 - 24, 2 * _MAX_SIGNATURE + 1, 12):
+        moved = [abs(signature + fifths) for signature in signatures]
+        if max(moved) <= _MAX_SIGNATURE:
+            ranked.append((sum(moved), abs(fifths), -fifths))
+    return tuple(-negative for _, _, negative in sorted(ranked))
 
 
 @lru_cache(maxsize=2**16)
@@ -169,14 +164,14 @@ def _moved(name: str, fifths: int, semitones: int) -> str:
     if name.startswith("K:"):
         return _moved_key(_read_key(name), fifths)
     if name.startswith('"'):
-        return _SYMBOL_NAME.sub(lambda found: _moved_symbol_name(*found.groups(), fifths), name)
+        return _SYMBOL_NAME.sub(lambda found: _moved_symbol_name(found, fifths), name)
     return _moved_note(name, fifths, semitones)
 
 
 _NOTE_NAME = re.compile(r"([\^_=]*)([A-Ga-g])([,']*)")
-_LOWEST_NATURAL, _HIGHEST_NATURAL = 4, 123
-"""MIDI pitches: a natural at these limits may still be altered by a double accidental, and trilled
-to a neighbour so altered."""
+_LOWEST_NATURAL, _HIGHEST_NATURAL = 12, 123
+"""MIDI pitches. Lower (`B,,,,,`) the converter is a semitone wrong in some keys; higher a double
+accidental or a trill to its neighbour may leave MIDI's 127."""
 
 
 def _moved_note(name: str, fifths: int, semitones: int) -> str:
@@ -185,21 +180,27 @@ def _moved_note(name: str, fifths: int, semitones: int) -> str:
     assert found is not None, name
     sign, letter, marks = found.groups()
     octave = letter.islower() + marks.count("'") - marks.count(",")
+    step = _LETTERS.index(letter.upper()) + 7 * octave
     # An interval of so many fifths up and octaves down: 7 semitones or 4 steps for each fifth.
     octaves_down = (7 * fifths - semitones) // 12
-    step = _LETTERS.index(letter.upper()) + 7 * (octave - octaves_down) + 4 * fifths
-    octave, place = divmod(step, 7)
-    natural = 60 + 12 * octave + _NATURAL_PITCHES[place]
-    if not _LOWEST_NATURAL <= natural <= _HIGHEST_NATURAL:
+    moved_step = step + 4 * fifths - 7 * octaves_down
+    if any(not _LOWEST_NATURAL <= _natural(at) <= _HIGHEST_NATURAL for at in (step, moved_step)):
         raise NotTransposable(f"{name} comes too near to the limits of MIDI's pitches")
     if sign:
         _, alteration = _moved_name(letter.upper(), _ALTERATIONS[sign], fifths)
         if alteration not in _SIGNS:
             raise NotTransposable(f"{name} needs more than a double accidental")
         sign = _SIGNS[alteration]
+    octave, place = divmod(moved_step, 7)
     if octave > 0:
         return f"{sign}{_LETTERS[place].lower()}" + "'" * (octave - 1)
     return f"{sign}{_LETTERS[place]}" + "," * -octave
+
+
+def _natural(step: int) -> int:
+    """Return the MIDI pitch of a letter without accidental; step 0 is middle C."""
+    octave, place = divmod(step, 7)
+    return 60 + 12 * octave + _NATURAL_PITCHES[place]
 
 
 def _moved_name(letter: str, alteration: int, fifths: int) -> tuple[str, int]:
@@ -208,18 +209,23 @@ def _moved_name(letter: str, alteration: int, fifths: int) -> tuple[str, int]:
     return _LINE_OF_FIFTHS[place], alteration
 
 
-_SYMBOL_NAME = re.compile(r"([A-G])([#b]?)")
+_SYMBOL_NAME = re.compile(r"(/?)([A-G])([#b]?)")
 
 
-def _moved_symbol_name(letter: str, sign: str, fifths: int) -> str:
+def _moved_symbol_name(name: re.Match[str], fifths: int) -> str:
     """Return root or bass of a chord symbol, where one sharp or flat is all that can be written.
 
-    What needs more takes another name of the same pitch: a chord's octave is the converter's.
+    What needs more takes another name of the same pitch: a chord's octave is the converter's. So
+    does a bass Cb, which the converter leaves out (as below its lowest C).
     """
+    slash, letter, sign = name.groups()
+    if name.group() == "/Cb":
+        raise NotTransposable("a chord symbol with the bass Cb, which the converter does not play")
     moved, alteration = _moved_name(letter, _ALTERATIONS[sign], fifths)
     while alteration not in _SYMBOL_SIGNS:
         moved, alteration = _moved_name(moved, alteration, -12 if alteration > 0 else 12)
-    return moved + _SYMBOL_SIGNS[alteration]
+    text = f"{slash}{moved}{_SYMBOL_SIGNS[alteration]}"
+    return "/B" if text == "/Cb" else text
 
 
 class _Key(NamedTuple):
@@ -233,20 +239,21 @@ class _Key(NamedTuple):
     """Explicit ones: letter and alteration."""
 
 
-_KEY = re.compile(r"K:([A-G])([#b]?)(m|dor|phr|lyd|mix|loc|)((?: (?:\^\^|__|[\^_=])[a-g])*)")
+_KEY = re.compile(r"K:([A-G])([#b]?)(m|dor|phr|lyd|mix|loc|)((?: [\^_=][a-g])*)")
 
 
 @lru_cache(maxsize=2**12)
 def _read_key(field: str) -> _Key:
     """Return the parts of a key field.
 
-    `none` has no sharps or flats, as C has; only there is it written again.
+    `none` has no sharps or flats, as C has; only there is it written again. Double accidentals are
+    refused: the converter plays notes by them, and the neighbours of trills by single ones.
     """
     if field == "K:none":
         return _Key(0, "", True, ())
     found = _KEY.fullmatch(field)
     if found is None:
-        raise NotTransposable(f"{field}: only tonic and mode can be moved")
+        raise NotTransposable(f"{field}: only tonic, mode and single accidentals can be moved")
     tonic, sign, mode, explicit = found.groups()
     signature = _LINE_OF_FIFTHS.index(tonic) - 1 + 7 * _ALTERATIONS[sign] + _MODES[mode]
     if abs(signature) > _MAX_SIGNATURE:
@@ -265,7 +272,7 @@ def _moved_key(key: _Key, fifths: int) -> str:
     text = f"K:{_LINE_OF_FIFTHS[place]}{_SYMBOL_SIGNS[alteration]}{key.mode}"
     for letter, given in key.accidentals:
         moved, alteration = _moved_name(letter, given, fifths)
-        if alteration not in _SIGNS:
-            raise NotTransposable("a key needs more than a double accidental")
+        if alteration not in _SYMBOL_SIGNS:
+            raise NotTransposable(f"{text} needs a double accidental in its signature")
         text += f" {_SIGNS[alteration]}{moved.lower()}"
     return text
