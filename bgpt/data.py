@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bgpt.config import PATCH_SIZE
 from bgpt.patching import LossRegion, PatchBatch, TooLong, collate, layout, num_patches
-from bgpt.permutation import Permutation, hashed
 from pipelines.sample import Segment
+from simulators.permutation import Permutation, hashed
 from simulators.suggest import unknown_name
 
 DIRECTIONS: Mapping[str, tuple[str, str]] = {

@@ -23,7 +23,7 @@ from bgpt.checkpoint import (
 )
 from bgpt.config import ModelConfig
 from bgpt.model import Bgpt
-from bgpt.permutation import derived_seed
+from simulators.permutation import derived_seed
 from simulators.suggest import unknown_name
 
 MAX_NAMED = 5

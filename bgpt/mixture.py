@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgpt.data import SampleView, TrainingSample
-from bgpt.permutation import Permutation, derived_seed
+from simulators.permutation import Permutation, derived_seed
 
 BLOCK = 1000
 """Positions within which shares are exact; weights are rounded to thousandths of their sum."""

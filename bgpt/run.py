@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import simulators.permutation
 from bgpt.config import ModelConfig, UnknownPreset, preset
 from bgpt.train_config import TrainConfig
 from pipelines.config import ConfigError, load_params, parse, section
@@ -23,13 +24,15 @@ RUN_SCHEMA_VERSION = 1
 TRAINING_MODULES = (
     "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "data", "evaluate",
     "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing", "patch_level",
-    "patching", "permutation", "protocol", "ranks", "resume", "run", "schedule", "sides",
+    "patching", "protocol", "ranks", "resume", "run", "schedule", "sides",
     "telemetry", "train", "train_config",
 )  # fmt: skip
 """Modules of this package that decide what a run leaves, weights and figures: all that
 `bgpt.train` and `bgpt.sides` import, but for what only shows progress. `dvc.yaml` depends on more,
 the whole folder `bgpt`: a change elsewhere in it calls `bgpt train` again, which finds the run
 finished."""
+_ORDER_OF_SAMPLES = Path(simulators.permutation.__file__)
+"""The one file left of this package that decides the same."""
 
 
 class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -152,9 +155,10 @@ def _corpus_record(config: RunConfig, corpus: CorpusRecord) -> dict[str, Any]:
 def code_sha256() -> str:
     """Return a hash of `TRAINING_MODULES`: a run never mixes two versions of them."""
     digest = hashlib.sha256()
-    for name in TRAINING_MODULES:
-        digest.update(name.encode() + b"\0")
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    own = [Path(__file__).with_name(f"{name}.py") for name in TRAINING_MODULES]
+    for path in (*own, _ORDER_OF_SAMPLES):
+        digest.update(path.stem.encode() + b"\0")
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

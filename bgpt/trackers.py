@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from bgpt.permutation import derived_seed
 from bgpt.telemetry import Tracker
+from simulators.permutation import derived_seed
 from simulators.suggest import unknown_name
 
 

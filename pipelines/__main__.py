@@ -97,7 +97,29 @@ def build_command(
     test_samples: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the configured.")] = None,
     tunes: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="A folder of your own .abc files.")
+        str | None,
+        typer.Option(
+            metavar="TUNES",
+            help="A folder of your own .abc files, music21, irishman, or irishman:FOLDER (music).",
+        ),
+    ] = None,
+    material: Annotated[
+        str | None,
+        typer.Option(
+            help="Of train samples: tiers (real, then other keys, then recombined), real "
+            "or recombined (music)."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Of the converter: plain, compact or easyabc (music).")
+    ] = None,
+    licences: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Keep only tunes under these licences (music)."),
+    ] = None,
+    control_codes: Annotated[
+        bool | None,
+        typer.Option("--control-codes", help="Keep IrishMAN's before each tune (music)."),
     ] = None,
     stream: Annotated[
         str | None,
@@ -155,7 +177,13 @@ def build_command(
         train_samples=train_samples,
         test_samples=test_samples,
         seed=seed,
-        tunes=tunes,
+        music={
+            "tunes": tunes,
+            "material": material,
+            "preset": preset,
+            "licences": None if licences is None else tuple(licences.split(",")),
+            "control_codes": control_codes,
+        },
         stream=stream,
         programs=programs,
         cpu={

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.engine import Engine, LocalEngine
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.index import INDEX_NAME, ShardColumns, columns_sha256, shard_columns, write_index
 from pipelines.manifest import (
     MANIFEST_NAME,
@@ -104,7 +104,7 @@ def build_corpus(
     needed: Mapping[Side, int],
     out: Path,
     *,
-    engine: Engine | None = None,
+    engine: Engine = IN_PROCESS,
     on_progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> BuildReport:
     """Make or mend the corpus at `out`, so that it has exactly `needed` samples a side.
@@ -119,7 +119,7 @@ def build_corpus(
     for side in SIDES:
         if needed[side] < 0:
             raise BuildError(f"{needed[side]} {side} samples: the number must not be negative")
-    plan = source.plan(needed)
+    plan = source.plan(needed, engine)
     _check_plan(plan, needed)
     _check_folder(out, plan)
     numbers = needed if plan.numbers is None else plan.numbers
@@ -128,7 +128,7 @@ def build_corpus(
         for folder in (out, out / PARTIAL_NAME, *(out / side for side in SIDES)):
             folder.mkdir(parents=True, exist_ok=True)
     with _locked(out / PARTIAL_NAME / LOCK_NAME):
-        report = _build(source, plan, jobs, out, engine or LocalEngine(1), on_progress)
+        report = _build(source, plan, jobs, out, engine, on_progress)
         shutil.rmtree(out / PARTIAL_NAME)
     return report
 

@@ -14,7 +14,8 @@ from pipelines.config import ConfigError, load_params, parse, section
 from pipelines.plan import Side, Source
 from pipelines.sample import KEY_PATTERN, sample_key
 from pipelines.sources.cpu import CpuOptions, CpuSource
-from pipelines.sources.music import MusicOptions, MusicSource
+from pipelines.sources.music import MusicSource
+from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.paper import PaperSource, paper_system
 from pipelines.sources.programs import ProgramsSource
 from simulators.registry import TOY, system_names
@@ -90,7 +91,7 @@ def packaged_corpora() -> dict[str, CorpusConfig]:
             seed=0,
             train_samples=10_000,
             test_samples=1_000,
-            music=MusicOptions(tunes="music21", licences=None),
+            music=MusicOptions(),
         ),
         "cpu-toy": CorpusConfig(
             source="cpu",
@@ -165,26 +166,27 @@ def change_corpus(
     train_samples: int | None = None,
     test_samples: int | None = None,
     seed: int | None = None,
-    tunes: str | None = None,
+    music: Mapping[str, object] | None = None,
     stream: str | None = None,
     programs: str | None = None,
     cpu: Mapping[str, object] | None = None,
 ) -> CorpusConfig:
     """Return `config` with what was said on the command line put over it.
 
-    `cpu` are options of source `cpu` by name; `None` leaves one as it is. With the stream
-    "paper" a corpus of the toy CPU gets the authors' setting too.
+    `cpu` and `music` are options of the sources of those names; `None` leaves one as it is. With
+    the stream "paper" a corpus of the toy CPU gets the authors' setting too.
 
     Raises:
         ConfigError: a value is out of range, or does not go with this corpus.
     """
     given = {"train_samples": train_samples, "test_samples": test_samples, "seed": seed}
     changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
-    if tunes is not None:
-        if config.music is None:
-            raise ConfigError(f"--tunes goes with source 'music', not {config.source!r}")
-        changes["music"] = dataclasses.replace(config.music, tunes=tunes)
+    given_music = {name: value for name, value in (music or {}).items() if value is not None}
     given_cpu = {name: value for name, value in (cpu or {}).items() if value is not None}
+    for name in given_music:
+        if config.music is None:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} goes with source 'music', not {config.source!r}")
     for name in (["programs"] if programs is not None else []) + list(given_cpu):
         if config.cpu is None:
             option = name.replace("_", "-")
@@ -197,6 +199,8 @@ def change_corpus(
             config = _with_stream(config, stream, given_cpu)
         if given_cpu and config.cpu is not None:
             changes["cpu"] = dataclasses.replace(config.cpu, **given_cpu)
+        if given_music and config.music is not None:
+            changes["music"] = dataclasses.replace(config.music, **given_music)
         return dataclasses.replace(config, **changes)
     except ConfigError:
         raise

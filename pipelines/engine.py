@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol, TypeAlias, TypeVar, cast, final
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast, final
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -77,6 +77,10 @@ class LocalEngine:
                 connection.close()
                 process.terminate()
                 process.join()
+
+
+IN_PROCESS: Final = LocalEngine(1)
+"""Runs every job in this very process, in order."""
 
 
 def _start_worker(work: Callable[[Any], Any]) -> tuple[Pipe, BaseProcess]:

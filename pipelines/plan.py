@@ -27,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, cast
 
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.sample import Sample
 
 Side: TypeAlias = Literal["train", "test"]
@@ -139,8 +140,10 @@ class Source(Protocol):
     made as `CpuSource(corpus=NAME, seed=SEED, options=OPTIONS)`.
     """
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         """Take the global view for at least `needed` samples a side.
+
+        `engine` runs what of it can be done in parts; the plan is the same whichever does.
 
         Raises:
             SamplesUnreachable: the source knows that it cannot give so many. (Where

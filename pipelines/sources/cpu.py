@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample
 from pipelines.sources.cpu_options import CpuOptions
@@ -86,7 +87,7 @@ class CpuSource:
     seed: int
     options: CpuOptions
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:  # noqa: ARG002
         """Say what decides the bytes; draws do not end, so there is nothing to look up.
 
         Raises:

@@ -1,88 +1,85 @@
-"""Music: real tunes as pairs of canonical ABC and the MIDI that abc2midi makes of it.
+"""Music: pairs of ABC and the MIDI that abc2midi makes of it, from 10^3 to 10^7, test tunes unseen.
 
-The plan reads a whole catalogue, brings every tune into its normal form, converts it, drops exact
-duplicates (as ABC and as MIDI) and over-long pairs, finds clusters of near-duplicates, and splits
-by cluster. It takes seconds, so it makes the pairs themselves, and a shard only hands them out.
+One list of train samples, of which every scale is a prefix: first all real tunes as they are, then
+real tunes in their other keys, then tunes recombined out of phrases of train tunes. Test samples
+are real tunes only, of clusters of their own. All pairs are distinct, as text and as sound: real
+and transposed ones by the plan, recombined ones by how they are numbered.
 
-Transposed and recombined tunes are not made here.
+The plan reads, converts and clusters the catalogue, checks transpositions and cuts phrases, each
+only as far as the wanted numbers reach; a shard makes its pairs again from texts and numbers.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipelines.dedup import NGRAM_INTERVALS, cluster_ids, melody_intervals
-from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
-from pipelines.sample import Sample, Segment, sample_key
-from pipelines.sources.tunes import (
-    Licence,
-    RawTune,
-    folder_tunes,
-    music21_tunes,
+import numpy as np
+
+from pipelines.dedup import NGRAM_INTERVALS, NearIndex
+from pipelines.engine import IN_PROCESS, Engine
+from pipelines.plan import (
+    SIDES,
+    JsonValue,
+    Plan,
+    SampleShard,
+    SamplesUnreachable,
+    Side,
+    SourceError,
 )
-from pipelines.split import side_of_group
-from simulators.music.canonical import TuneRejected, canonicalise
+from pipelines.sample import Sample, Segment, sample_key
+from pipelines.sources.base_tunes import BaseTune, BaseTunes, Drop, keep_tunes
+from pipelines.sources.catalogue import FOLDER, Catalogue, read_catalogue
+from pipelines.sources.music_options import MusicOptions
+from pipelines.sources.music_pairs import MAX_LAYOUT_BYTES, PairMaker, Pairs
+from pipelines.sources.recombinations import Recombinations, cut_phrases
+from pipelines.sources.transpositions import Transposition, keep_transpositions, make_transposed
+from pipelines.sources.tunes import RawTune
 from simulators.music.converter import (
     ConverterDiffers,
     ConverterMissing,
     ConverterNotRun,
     check_converter,
-    convert,
     golden_sha256,
 )
-from simulators.music.midi import MidiError, read_notes
-from simulators.music.reasons import DropReason
-from simulators.suggest import unknown_name
+from simulators.music.recombine import Recombiner
 
-MUSIC21 = "music21"
-MAX_LAYOUT_BYTES = 8192
-"""A model's sequence: 512 patches of 16 bytes."""
+_FORM_VERSION = 2
+"""Raised whenever the same catalogue gives other pairs: the normal form, clusters, order, keys,
+phrases and their choices."""
+_TIERS = (1_000, 10_000, 100_000, 1_000_000)
+"""Numbers of train samples whose material a manifest tells, as far as the corpus reaches."""
 
-_PATCH_BYTES = 16
-_FORM_VERSION = 1
-"""Raised whenever the same catalogue gives other pairs: the normal form, clusters, or order."""
+
+class _Lot(NamedTuple):
+    """What a run of a side's samples is made of."""
+
+    material: str
+    """`real`, `transposed` or `recombined`."""
+    num_samples: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MusicOptions:
-    """Which tunes; `corpora.NAME.music` in `params.yaml`."""
+class _Payload:
+    """What shards are made from."""
 
-    tunes: str = MUSIC21
-    """`music21` for the tunes of the installed music21 package, or a folder of `.abc` files."""
-    licences: tuple[str, ...] | None = None
-    """Keep only tunes under these licences (see `Licence`); `None` keeps all."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty path and unknown licences."""
-        if not self.tunes:
-            raise ValueError("tunes: give music21 or a folder of .abc files")
-        for name in self.licences or ():
-            if name not in set(Licence):
-                raise ValueError(unknown_name("licence", name, Licence))
-        if self.licences is not None and not self.licences:
-            raise ValueError("licences: an empty list keeps no tune; leave it out to keep all")
+    tunes: BaseTunes
+    transpositions: Sequence[Transposition]
+    recombinations: Recombinations | None
+    lots: Mapping[Side, Sequence[_Lot]]
+    """In the order of the samples."""
 
 
-class _Pair(NamedTuple):
-    """One tune in both forms; with its group, all that a sample needs."""
+class _Made(NamedTuple):
+    """A sample without its key."""
 
     abc: bytes
     mid: bytes
-    group: str
-    collection: str
-    licence: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Drop:
-    """A tune that was left out."""
-
-    tune: RawTune
-    reason: DropReason
-    detail: str = ""
+    material: str
+    semitones: int
+    tunes: Sequence[BaseTune]
+    """What it is made of: one tune, or the four that its phrases are from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,162 +88,272 @@ class MusicSource:
 
     corpus: str
     seed: int
-    """Decides the order of the samples, not their bytes."""
+    """Decides the order of samples, their keys and their phrases; not the split."""
     options: MusicOptions
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:  # noqa: ARG002 - the plan holds all tunes
-        """Read, convert and cluster the whole catalogue; see `pipelines.plan.Source.plan`.
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
+        """Read, convert and cluster the catalogue; see `pipelines.plan.Source.plan`.
 
         Raises:
+            SamplesUnreachable: the tunes do not give so many samples; names the most.
             SourceError: the catalogue is missing or empty, not one tune of it is left, or the
                 converter is missing, another one, or was kept from running.
         """
-        from_package = self.options.tunes == MUSIC21
-        drops: list[_Drop] = []
+        options = self.options
         try:
             check_converter()
-            raw = music21_tunes() if from_package else folder_tunes(Path(self.options.tunes))
-            kept = _kept_pairs(raw, self.options.licences, drops)
+            catalogue = read_catalogue(options.tunes, control_codes=options.control_codes)
+            tunes = keep_tunes(catalogue.tunes, options.licences, self._maker, self.seed, engine)
+            if not len(tunes):
+                counts = ", ".join(f"{k} {n}" for k, n in _by_reason(tunes.drops).items())
+                raise SourceError(
+                    f"{options.tunes}: no tune is left of {len(catalogue.tunes)}: {counts}"
+                )
+            return self._plan(catalogue, tunes, needed, engine)
         except (ConverterMissing, ConverterDiffers, ConverterNotRun) as error:
             raise SourceError(str(error)) from error
-        sides: dict[Side, list[_Pair]] = {"train": [], "test": []}
-        for pair in sorted(kept, key=lambda pair: _shuffle_key(self.seed, pair)):
-            sides[side_of_group(pair.group)].append(pair)
-        dropped = Counter(str(drop.reason) for drop in drops)
-        if not kept:
-            counts = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
-            raise SourceError(f"{self.options.tunes}: no tune is left of {len(raw)}: {counts}")
-        return Plan(
-            corpus=self.corpus,
-            settings={
-                "source": "music",
-                "seed": self.seed,
-                "options": {
-                    "tunes": MUSIC21 if from_package else "folder",
-                    "licences": sorted(map(str, self.options.licences or Licence)),
-                },
-                "form_version": _FORM_VERSION,
-                "catalogue_sha256": _catalogue_sha256(raw),
-                "converter_golden_sha256": golden_sha256(),
-                "max_layout_bytes": MAX_LAYOUT_BYTES,
-                "ngram_intervals": NGRAM_INTERVALS,
-                "pairs_sha256": _pairs_sha256(sides),
-            },
-            extensions=("abc", "mid"),
-            columns={"collection": "str", "licence": "str"},
-            available={side: len(pairs) for side, pairs in sides.items()},
-            read=len(raw),
-            dropped=dict(sorted(dropped.items())),
-            provenance=_provenance(from_package, kept, drops),
-            payload=sides,
-        )
 
     def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:
-        """Hand out pairs `first` to `first + count - 1`; see `pipelines.plan.Source.shard`."""
-        sides = cast("Mapping[Side, Sequence[_Pair]]", plan.payload)
-        pairs = sides[side][first : first + count]
-        samples = [
-            Sample(
-                key=sample_key(plan.corpus, side, number),
-                segments=(
-                    Segment(extension="abc", data=pair.abc),
-                    Segment(extension="mid", data=pair.mid),
-                ),
-                group=pair.group,
-                meta={"collection": pair.collection, "licence": pair.licence},
-            )
-            for number, pair in enumerate(pairs, first)
+        """Make pairs `first` to `first + count - 1`; see `pipelines.plan.Source.shard`."""
+        payload = cast("_Payload", plan.payload)
+        made: list[_Made] = []
+        dropped: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        before = 0
+        for material, number in payload.lots[side]:
+            start, end = max(first - before, 0), min(first + count - before, number)
+            before += number
+            if start < end:
+                counts[material] += end - start
+                made += self._make(payload, side, material, range(start, end), dropped)
+        return SampleShard(
+            samples=[
+                _sample(sample_key(plan.corpus, side, number), one)
+                for number, one in enumerate(made, first)
+            ],
+            dropped=dict(sorted(dropped.items())),
+            counts=dict(counts),
+        )
+
+    @property
+    def _maker(self) -> PairMaker:
+        return PairMaker(preset=self.options.preset)
+
+    def _plan(
+        self, catalogue: Catalogue, tunes: BaseTunes, needed: Mapping[Side, int], engine: Engine
+    ) -> Plan:
+        """Say which samples there are, as far as `needed` reaches."""
+        train, test = tunes.sides["train"], tunes.sides["test"]
+        wanted = {side: needed.get(side, 0) for side in SIDES}
+        if wanted["test"] > len(test):
+            raise SamplesUnreachable(self.corpus, "test", wanted=wanted["test"], maximum=len(test))
+        lots: list[_Lot] = []
+        details: dict[str, JsonValue] = {}
+        transpositions: Sequence[Transposition] = ()
+        recombinations: Recombinations | None = None
+        if self.options.material != "recombined":
+            lots.append(_Lot("real", len(train)))
+            if (missing := wanted["train"] - len(train)) > 0:
+                found = keep_transpositions(
+                    train, [*train, *test], missing, self._maker, self.seed, engine
+                )
+                transpositions = found.kept
+                lots.append(_Lot("transposed", len(transpositions)))
+                details["transposed"] = {"kept": len(found.kept), "dropped": dict(sorted(found.dropped.items()))}
+        reached = sum(lot.num_samples for lot in lots)
+        if wanted["train"] > reached and self.options.material != "real":
+            recombinations, dropped = self._recombinations(tunes, engine)
+            capacity = recombinations.recombiner.capacity
+            lots.append(_Lot("recombined", capacity))
+            reached += capacity
+            details["phrases"] = {
+                "kept": len(recombinations.recombiner.tune_of),
+                "tunes": len(recombinations.recombiner.tunes()),
+                "dropped": dict(sorted(dropped.items())),
+            }
+        if wanted["train"] > reached:
+            raise SamplesUnreachable(self.corpus, "train", wanted=wanted["train"], maximum=reached)
+        payload = _Payload(
+            tunes=tunes,
+            transpositions=transpositions,
+            recombinations=recombinations,
+            lots={"train": lots, "test": [_Lot("real", len(test))]},
+        )
+        return Plan(
+            corpus=self.corpus,
+            settings=self._settings(catalogue, tunes),
+            extensions=("abc", "mid"),
+            columns={
+                "collection": "str",
+                "licence": "str",
+                "material": "str",
+                "semitones": "int",
+                "tunes": "str",
+            },
+            read=len(catalogue.tunes),
+            dropped=_by_reason(tunes.drops),
+            provenance={
+                **catalogue.provenance,
+                **_provenance(catalogue, tunes),
+                **details,
+                "tiers": [tier_of(payload, number) for number in _tier_numbers(wanted["train"])],
+            },
+            payload=payload,
+        )
+
+    def _settings(self, catalogue: Catalogue, tunes: BaseTunes) -> dict[str, JsonValue]:
+        """Return all that decides the bytes."""
+        options = self.options
+        return {
+            "source": "music",
+            "seed": self.seed,
+            "options": {
+                "tunes": catalogue.kind,
+                "licences": None if options.licences is None else sorted(options.licences),
+                "material": options.material,
+                "preset": options.preset,
+                "control_codes": options.control_codes,
+            },
+            "form_version": _FORM_VERSION,
+            "catalogue_sha256": _catalogue_sha256(catalogue.tunes),
+            "converter_golden_sha256": golden_sha256(options.preset),
+            "max_layout_bytes": MAX_LAYOUT_BYTES,
+            "ngram_intervals": NGRAM_INTERVALS,
+            "tunes_sha256": _tunes_sha256(tunes),
+        }
+
+    def _recombinations(
+        self, tunes: BaseTunes, engine: Engine
+    ) -> tuple[Recombinations, Mapping[str, int]]:
+        """Cut the phrases of the train side."""
+        phrases, dropped = cut_phrases(tunes.sides["train"], self._maker, engine)
+        flat, offsets = tunes.melodies["test"]
+        recombinations = Recombinations(
+            recombiner=Recombiner(phrases, self.seed),
+            real_sounds=frozenset(tune.sound for side in SIDES for tune in tunes.sides[side]),
+            test_tunes=NearIndex(np.frombuffer(flat, np.uint8), np.array(offsets, np.int64)),
+            maker=self._maker,
+        )
+        return recombinations, dropped
+
+    def _make(
+        self, payload: _Payload, side: Side, material: str, numbers: range, dropped: Counter[str]
+    ) -> list[_Made]:
+        """Make pairs of one material by their numbers within it."""
+        tunes = payload.tunes.sides[side]
+        if material == "recombined":
+            assert payload.recombinations is not None
+            found, lost = payload.recombinations.make(numbers)
+            dropped.update(lost)
+            return [
+                _Made(one.abc, one.mid, material, 0, [tunes[part] for part in one.parts])
+                for one in found
+            ]
+        if material == "transposed":
+            wanted = payload.transpositions[numbers.start : numbers.stop]
+            pairs = make_transposed(tunes, wanted, self._maker)
+            _check_all_made(pairs)
+            return [
+                _Made(abc, mid, material, one.semitones, [tunes[one.tune]])
+                for one, abc, mid in zip(wanted, pairs.abc, pairs.mid, strict=True)
+            ]
+        real = tunes[numbers.start : numbers.stop]
+        pairs = self._maker.make([(tune.codes, tune.form) for tune in real])
+        _check_all_made(pairs)
+        return [
+            _Made(abc, mid, material, 0, [tune])
+            for tune, abc, mid in zip(real, pairs.abc, pairs.mid, strict=True)
         ]
-        return SampleShard(samples=samples)
 
 
-def layout_bytes(abc: bytes, mid: bytes) -> int:
-    """Return the size of a pair as the model reads it.
+def tier_of(payload: object, pairs: int) -> dict[str, JsonValue]:
+    """Return what the first so many train samples are made of: pairs, base tunes, keys, materials.
 
-    An extension patch before each file, each file padded to whole patches, one end patch.
-
-    >>> layout_bytes(b"x" * 16, b"x" * 17)
-    96
+    The base tunes of a recombined one are those that its first choice of phrases is from.
     """
-    patches = 3 + sum(-(-len(data) // _PATCH_BYTES) for data in (abc, mid))
-    return patches * _PATCH_BYTES
+    plan = cast("_Payload", payload)
+    tier: dict[str, JsonValue] = {"pairs": pairs}
+    tunes: set[int] = set()
+    semitones: set[int] = set()
+    left = pairs
+    for material, number in plan.lots["train"]:
+        count = min(left, number)
+        left -= count
+        tier[material] = count
+        if material == "real":
+            tunes.update(range(count))
+        elif material == "transposed":
+            moved = plan.transpositions[:count]
+            tunes.update(one.tune for one in moved)
+            semitones.update(one.semitones for one in moved)
+        elif count:
+            assert plan.recombinations is not None
+            recombiner = plan.recombinations.recombiner
+            numbers = np.arange(count)
+            choices = recombiner.choices(numbers, np.zeros_like(numbers))
+            tunes.update(np.unique(recombiner.tune_of[choices.phrases]).tolist())
+        if material != "transposed" and count:
+            semitones.add(0)
+    return {
+        "real": 0,
+        "transposed": 0,
+        "recombined": 0,
+        **tier,
+        "base_tunes": len(tunes),
+        "keys": len(semitones),
+    }
 
 
-def _kept_pairs(
-    raw: Sequence[RawTune], licences: Sequence[str] | None, drops: list[_Drop]
-) -> list[_Pair]:
-    """Return every pair that is kept, in the catalogue's order; the others go to `drops`."""
-    forms = list(_distinct_forms(raw, licences, drops))
-    converted = convert([form for _, form in forms])
-    tunes: list[tuple[RawTune, bytes, bytes]] = []
-    melodies: list[bytes] = []
-    seen: set[bytes] = set()
-    for (tune, form), mid in zip(forms, converted, strict=True):
-        abc = form.encode("ascii")
-        if isinstance(mid, DropReason):
-            drops.append(_Drop(tune=tune, reason=mid))
-        elif mid in seen:
-            drops.append(_Drop(tune=tune, reason=DropReason.DUPLICATE_MIDI))
-        elif (size := layout_bytes(abc, mid)) > MAX_LAYOUT_BYTES:
-            detail = f"{size} > {MAX_LAYOUT_BYTES} bytes"
-            drops.append(_Drop(tune=tune, reason=DropReason.PAIR_TOO_LONG, detail=detail))
-        else:
-            try:
-                notes = read_notes(mid)
-            except MidiError as error:
-                reason = DropReason.CONVERTER_BAD_MIDI
-                drops.append(_Drop(tune=tune, reason=reason, detail=str(error)))
-                continue
-            seen.add(mid)
-            tunes.append((tune, abc, mid))
-            melodies.append(melody_intervals(notes))
-    groups = cluster_ids(
-        melodies,
-        [hashlib.blake2b(mid, digest_size=16).hexdigest() for _, _, mid in tunes],
+def _tier_numbers(pairs: int) -> list[int]:
+    """Return the tiers up to a number of pairs, and that number itself."""
+    return sorted({*(tier for tier in _TIERS if tier <= pairs), *([pairs] if pairs else [])})
+
+
+def _sample(key: str, made: _Made) -> Sample:
+    """Return a pair as a sample; its group is that of the first tune that it is made of."""
+    return Sample(
+        key=key,
+        segments=(
+            Segment(extension="abc", data=made.abc),
+            Segment(extension="mid", data=made.mid),
+        ),
+        group=made.tunes[0].group,
+        meta={
+            "collection": _joined(tune.collection for tune in made.tunes),
+            "licence": _joined(tune.licence for tune in made.tunes),
+            "material": made.material,
+            "semitones": made.semitones,
+            "tunes": "+".join(str(tune.number) for tune in made.tunes),
+        },
     )
-    return [
-        _Pair(abc, mid, group, tune.collection, str(tune.licence))
-        for (tune, abc, mid), group in zip(tunes, groups, strict=True)
-    ]
 
 
-def _distinct_forms(
-    raw: Sequence[RawTune], licences: Sequence[str] | None, drops: list[_Drop]
-) -> Iterator[tuple[RawTune, str]]:
-    """Yield each tune with its normal form, the first of each form only."""
-    seen: set[str] = set()
-    for tune in raw:
-        if tune.dropped is not None:
-            drops.append(_Drop(tune=tune, reason=tune.dropped))
-            continue
-        if licences is not None and tune.licence not in licences:
-            drops.append(_Drop(tune=tune, reason=DropReason.LICENCE_NOT_WANTED))
-            continue
-        try:
-            form = canonicalise(tune.text)
-        except TuneRejected as rejected:
-            drops.append(_Drop(tune=tune, reason=rejected.reason, detail=rejected.detail))
-            continue
-        if form in seen:
-            drops.append(_Drop(tune=tune, reason=DropReason.DUPLICATE_ABC))
-            continue
-        seen.add(form)
-        yield tune, form
+def _joined(names: Iterable[str]) -> str:
+    """Return each name once, sorted, as in `airdsAirs+oneills1850`."""
+    return "+".join(sorted(set(names)))
 
 
-def _shuffle_key(seed: int, pair: _Pair) -> bytes:
-    """Return what the samples of a side are sorted by: a hash of the content under the seed."""
-    key = seed.to_bytes(8, "little")
-    return hashlib.blake2b(pair.abc + pair.mid, digest_size=16, key=key).digest()
+def _check_all_made(pairs: Pairs) -> None:
+    """Refuse what came out in planning and does not now: another converter, or a broken machine."""
+    for abc, reason in zip(pairs.abc, pairs.reasons, strict=True):
+        if reason is not None:
+            raise SourceError(
+                f"a tune that converted in planning does not now ({reason}): {abc[:80]!r}; "
+                "run the same command again"
+            )
 
 
-def _pairs_sha256(sides: Mapping[Side, Sequence[_Pair]]) -> str:
-    """Return a hash of all pairs, train first, in order: what the plan came to."""
+def _by_reason(drops: Sequence[Drop]) -> dict[str, int]:
+    return dict(sorted(Counter(str(drop.reason) for drop in drops).items()))
+
+
+def _tunes_sha256(tunes: BaseTunes) -> str:
+    """Return a hash of all tunes, train first, in order: what planning came to."""
     digest = hashlib.sha256()
     for side in SIDES:
-        digest.update(len(sides[side]).to_bytes(8, "little"))
-        for pair in sides[side]:
-            for data in (pair.group.encode(), pair.abc, pair.mid):
+        digest.update(len(tunes.sides[side]).to_bytes(8, "little"))
+        for tune in tunes.sides[side]:
+            for data in (tune.group.encode(), (tune.codes + tune.form).encode(), tune.mid_digest):
                 digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
@@ -261,31 +368,27 @@ def _catalogue_sha256(raw: Sequence[RawTune]) -> str:
     return digest.hexdigest()
 
 
-def _provenance(
-    from_package: bool, kept: Sequence[_Pair], drops: Sequence[_Drop]
-) -> dict[str, JsonValue]:
+def _provenance(catalogue: Catalogue, tunes: BaseTunes) -> dict[str, JsonValue]:
     """Return where the tunes are from, and what was dropped of each file of a user's folder."""
-    collections = Counter((pair.collection, pair.licence) for pair in kept)
+    every = [tune for side in SIDES for tune in tunes.sides[side]]
+    collections = Counter((tune.collection, tune.licence) for tune in every)
     provenance: dict[str, JsonValue] = {
-        "licence": "mixed; the column licence says it of every sample",
+        "base_tunes": {side: len(tunes.sides[side]) for side in SIDES},
         "collections": [
-            {"collection": collection, "licence": licence, "pairs": count}
+            {"collection": collection, "licence": licence, "tunes": count}
             for (collection, licence), count in sorted(collections.items())
         ],
         "converter": "abc2midi 5.02 of symusic 0.6.0, or a build that makes the same golden files",
     }
-    if from_package:
-        provenance["material"] = "ABC tunes of the music21 package"
-        return provenance
-    provenance["material"] = "the user's own folder of .abc files"
-    by_file: dict[str, list[str]] = {}
-    for drop in sorted(drops, key=lambda drop: drop.tune.place):
-        by_file.setdefault(drop.tune.file, []).append(_drop_line(drop))
-    provenance["dropped_by_file"] = dict(sorted(by_file.items()))
+    if catalogue.kind == FOLDER:
+        by_file: dict[str, list[str]] = {}
+        for drop in sorted(tunes.drops, key=lambda drop: drop.tune.place):
+            by_file.setdefault(drop.tune.file, []).append(_drop_line(drop))
+        provenance["dropped_by_file"] = dict(sorted(by_file.items()))
     return provenance
 
 
-def _drop_line(drop: _Drop) -> str:
+def _drop_line(drop: Drop) -> str:
     """Return one line on a dropped tune, e.g. `X:3 unknown_key: 'Es'`."""
     where = f"X:{drop.tune.number} " if drop.tune.number else ""
     return f"{where}{drop.reason}" + (f": {drop.detail}" if drop.detail else "")

@@ -21,6 +21,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import SIDES, Plan, SampleShard, Side
 from pipelines.sample import Sample
 from pipelines.sources.cpu_samples import (
@@ -71,7 +72,7 @@ class PaperSource:
     corpus: str
     seed: int
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:  # noqa: ARG002
         """Draw `needed` programs a side, and find those that a later one overwrites."""
         drawn = {side: needed.get(side, 0) for side in SIDES}
         states, prints = _survey(self.seed, sum(drawn.values()))

@@ -23,6 +23,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample
 from pipelines.sources.cpu_options import CpuOptions
@@ -87,7 +88,7 @@ class ProgramsSource:
     options: CpuOptions
     folder: Path
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:  # noqa: ARG002
         """Read and run every file of the folder.
 
         Raises:

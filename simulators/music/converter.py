@@ -1,16 +1,18 @@
 """The only door to abc2midi and midi2abc: ABC in, MIDI bytes out, and back.
 
 Both programs come with the symusic package and are run as they are, as processes in the sandbox;
-symusic itself is never imported. abc2midi takes 200 tunes a process, twenty times faster than one;
-every output is byte-identical to that of a run on the tune alone, because
+symusic itself is never imported. abc2midi takes 400 tunes a process, a hundred times faster than
+one; every output is byte-identical to that of a run on the tune alone, because
 
-- tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune);
+- tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune), and what a
+  preset adds to them it adds to all, sentinels included;
 - each gets an `X:` number of its own, because outputs are named by it;
 - abc2midi returns 0 even after errors, so its output is read too;
 - a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
   tune leaves something behind in silence;
 - a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
-  others again without them; where nothing is named (a crash) the batch is halved, down to the tune.
+  others behind the first of them again without them; where nothing is named (a crash) the batch is
+  halved, down to the tune.
 
 A tune is dropped only for what it does alone, never for what its neighbour did, nor for what the
 machine did: a program that could not run to its own end is an error, `ConverterNotRun`.
@@ -25,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simulators.music.golden import golden_text, golden_tunes
+from simulators.music.presets import PRESETS, Preset, with_directives
 from simulators.music.reasons import DropReason
 from simulators.sandbox import (
     OUTPUT_BYTES,
@@ -34,8 +37,10 @@ from simulators.sandbox import (
     SandboxFailed,
     run_limited,
 )
+from simulators.suggest import unknown_name
 
-BATCH_TUNES = 200
+BATCH_TUNES = 400
+"""More would save little of a process' 5 ms, and cost more where a batch has to be repeated."""
 KNOWN_ABC2MIDI_SHA256 = frozenset(
     [
         # symusic 0.6.0, manylinux x86-64: "5.02 February 16 2025"
@@ -45,7 +50,7 @@ KNOWN_ABC2MIDI_SHA256 = frozenset(
 """Builds whose golden files are known to come out alike; others are put to the test once."""
 
 _MAX_OUTPUT_BYTES = 16 * 2**20
-"""For a batch of 200; a tune's MIDI has 800 bytes on average."""
+"""For a batch of 400; a tune's MIDI has 800 bytes on average."""
 
 
 class ConverterMissing(RuntimeError):  # noqa: N818 - a state of the installation
@@ -60,24 +65,28 @@ class ConverterNotRun(OSError):  # noqa: N818 - a state of the machine
     """A program was not started, or was stopped by the machine and not by its input."""
 
 
-def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
+def convert(tunes: Sequence[str], preset: Preset = "plain") -> list[bytes | DropReason]:
     """Return the MIDI file of each tune, or why there is none.
 
     Tunes must be in normal form (`simulators.music.canonical`); others may disturb their
-    neighbours' bytes.
+    neighbours' bytes. What the presets are says `simulators.music.presets`.
 
     Raises:
         ConverterMissing: abc2midi is not installed.
         ConverterNotRun: the machine kept abc2midi from running; another time it may.
-        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
+        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end; or
+            there is no such preset.
     """
+    _check_preset(preset)
     for number, tune in enumerate(tunes):
         if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
             raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
+    sentinel = with_directives(_SENTINEL, preset)
     results: list[bytes | DropReason] = []
     for start in range(0, len(tunes), BATCH_TUNES):
-        results += _convert_batch(tunes[start : start + BATCH_TUNES])
-    return results
+        texts = [with_directives(tune, preset) for tune in tunes[start : start + BATCH_TUNES]]
+        results += _convert_batch(texts, sentinel)
+    return _compact(results) if preset == "compact" else results
 
 
 def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
@@ -108,13 +117,15 @@ def check_converter() -> None:
     _check_build(program, program.stat().st_mtime_ns)
 
 
-def golden_sha256() -> str:
+def golden_sha256(preset: Preset = "plain") -> str:
     """Return a hash of the golden tunes with their MIDI: what this project takes for abc2midi.
 
     Two builds that pass `check_converter` under one golden hash make the same corpora, as far as
-    the golden tunes can tell.
+    the golden tunes can tell. Every preset has a hash of its own.
     """
-    return hashlib.sha256(golden_text().encode()).hexdigest()
+    _check_preset(preset)
+    name = "" if preset == "plain" else f"preset {preset}\n"
+    return hashlib.sha256(f"{golden_text()}{name}".encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)
@@ -134,36 +145,58 @@ def _check_build(program: Path, _changed_ns: int) -> None:
             )
 
 
+def _check_preset(preset: str) -> None:
+    """Refuse a preset that does not exist."""
+    if preset not in PRESETS:
+        raise ValueError(unknown_name("preset", preset, PRESETS, in_order=True))
+
+
+def _compact(results: Sequence[bytes | DropReason]) -> list[bytes | DropReason]:
+    """Write the files among the results shorter."""
+    from simulators.music.compact_midi import compact_files
+
+    files = iter(compact_files([result for result in results if isinstance(result, bytes)]))
+    return [next(files) if isinstance(result, bytes) else result for result in results]
+
+
 _FIRST_LINE = "X:1\n"
-_SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
+_SENTINEL = _FIRST_LINE + "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
 """A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
 before it has left something behind (an unfinished tuplet does, and nothing is reported)."""
 
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
-def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
+def _convert_batch(tunes: Sequence[str], sentinel: str) -> list[bytes | DropReason]:
     """Convert tunes in one process if it goes well, else in parts."""
     if len(tunes) < 2:
         return [_convert_alone(tune) for tune in tunes]
-    text, first_lines = _join(tunes)
+    text, first_lines = _join(tunes, sentinel)
     run = _run(
         "abc2midi", ["in.abc", "-quiet"], {"in.abc": text.encode("ascii")}, _MAX_OUTPUT_BYTES
     )
     outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, 2 * len(tunes) + 2)]
     sentinels, converted = outputs[::2], outputs[1::2]
-    suspects = set(_named_by_errors(run.output, first_lines))
+    named = _named_by_errors(run.output, first_lines)
+    suspects = set(named)
+    done = 0
     if run.ending is Ending.EXITED and run.exit_code == 0 and all(outputs):
         fresh, *after = sentinels
-        suspects.update(i for i, sentinel in enumerate(after) if sentinel != fresh)
-        if not suspects and b"Error" not in run.output:
-            return list(converted)
+        suspects.update(i for i, file in enumerate(after) if file != fresh)
+        if run.output.count(b"Error") == len(named):
+            # The program writes a tune's file before it reads on: as far as the first suspect, this
+            # was a batch without any trouble.
+            done = min(suspects, default=len(tunes))
+    if done == len(tunes):
+        return list(converted)
+    results: list[bytes | DropReason] = list(converted[:done])
     if suspects and len(suspects) < len(tunes):
         alone = {i: _convert_alone(tunes[i]) for i in sorted(suspects)}
-        rest = iter(_convert_batch([tune for i, tune in enumerate(tunes) if i not in alone]))
-        return [alone[i] if i in alone else next(rest) for i in range(len(tunes))]
+        others = [tunes[i] for i in range(done, len(tunes)) if i not in alone]
+        rest = iter(_convert_batch(others, sentinel))
+        return results + [alone[i] if i in alone else next(rest) for i in range(done, len(tunes))]
     middle = len(tunes) // 2
-    return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
+    return _convert_batch(tunes[:middle], sentinel) + _convert_batch(tunes[middle:], sentinel)
 
 
 def _convert_alone(tune: str) -> bytes | DropReason:
@@ -176,19 +209,20 @@ def _convert_alone(tune: str) -> bytes | DropReason:
     return _reason(run)
 
 
-def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
+def _join(tunes: Sequence[str], sentinel: str) -> tuple[str, list[int]]:
     """Return one ABC file, and the line (from 1) at which each tune starts.
 
     Renumbered: a sentinel, tune, sentinel, tune, ..., sentinel.
     """
-    parts = [f"X:1\n{_SENTINEL}\n"]
-    line = 1 + parts[0].count("\n")
+    between = sentinel.removeprefix(_FIRST_LINE) + "\n"
+    between_lines = 1 + between.count("\n")
+    parts = [_FIRST_LINE, between]
+    line = 1 + between_lines
     first_lines: list[int] = []
     for number, tune in enumerate(tunes, 1):
         first_lines.append(line)
-        parts.append(f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\n")
-        parts.append(f"X:{2 * number + 1}\n{_SENTINEL}\n")
-        line += parts[-2].count("\n") + parts[-1].count("\n")
+        parts.append(f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\nX:{2 * number + 1}\n{between}")
+        line += tune.count("\n") + 1 + between_lines
     return "".join(parts), first_lines
 
 

@@ -74,6 +74,24 @@ def canonical_key(value: str) -> str:
     return f"{tonic}{sharp_or_flat}{short}{extra.lower()}"
 
 
+def key_sharps(key: str) -> int | None:
+    """Return the sharps of a key in normal form, flats negative; None where it is no plain key.
+
+    >>> key_sharps("G"), key_sharps("Dm"), key_sharps("Bbmix"), key_sharps("D =c")
+    (1, -1, -3, None)
+    """
+    found = _PLAIN_KEY.fullmatch(key)
+    if found is None:
+        return None
+    tonic, accidental, mode = found.groups(default="")
+    sharp = {"": 0, "#": 7, "b": -7}[accidental]
+    return "FCGDAEB".index(tonic) - 1 + sharp - _MODE_FLATS[mode]
+
+
+_MODE_FLATS = {"": 0, "lyd": -1, "mix": 1, "dor": 2, "m": 3, "phr": 4, "loc": 5}
+"""How many flats a mode has more than the major key of its tonic."""
+_PLAIN_KEY = re.compile(r"([A-G])([#b]?)(m|mix|dor|phr|lyd|loc)?")
+
 _MODES = ("major", "minor", "ionian", "aeolian", "dorian", "phrygian", "lydian", "mixolydian")
 _MODE_NAMES = frozenset(
     name[:length] for name in (*_MODES, "locrian") for length in range(3, len(name) + 1)

@@ -42,11 +42,22 @@ class DropReason(StrEnum):
     """The program reported nothing and wrote a broken file, as for a note that MIDI has no pitch
     for (`B,,,,,,`)."""
 
-    # The source (`pipelines.sources.music`)
+    # The transposer (`simulators.music.transpose`)
+    NOT_TRANSPOSABLE = "not_transposable"
+    """The tune cannot be moved so far exactly, or not at all (a bagpipe key)."""
+
+    # The source (`pipelines.sources`)
     FILE_TOO_LARGE = "file_too_large"
     """A file of the user's folder is over the size limit; it counts as one tune."""
+    NOT_TEXT = "not_text"
+    """A file of the user's folder has zero bytes, so it is no text in ASCII, Latin-1 or UTF-8,
+    whatever its name; it counts as one tune."""
     NO_TUNE = "no_tune"
-    """A file of the user's folder has no `X:` line; it counts as one tune."""
+    """A file of the user's folder has no `X:` line, or a row of a data set is empty; it counts as
+    one tune."""
+    UNKNOWN_CONTROL_CODE = "unknown_control_code"
+    """Control codes were asked for, and this tune's are not lines of `S:`, `B:` or `E:` with a
+    number."""
     LICENCE_NOT_WANTED = "licence_not_wanted"
     """The collection's licence is not among the licences asked for."""
     DUPLICATE_ABC = "duplicate_abc"
@@ -55,6 +66,14 @@ class DropReason(StrEnum):
     """An earlier tune sounds the same to the byte."""
     PAIR_TOO_LONG = "pair_too_long"
     """The pair does not fit the model's sequence of 512 patches; never truncated."""
+    SOUNDS_OTHERWISE = "sounds_otherwise"
+    """A transposed or recombined tune does not convert to the notes that it was made to have."""
+    SAME_HALVES = "same_halves"
+    """Both halves of a recombined tune are the same phrases."""
+    SAME_AS_REAL = "same_as_real"
+    """A recombined tune sounds like a real one, in whatever key."""
+    NEAR_TEST_TUNE = "near_test_tune"
+    """A recombined tune is a near-duplicate of a test tune."""
 
 
 class TuneRejected(ValueError):  # noqa: N818 - a verdict on a tune, named as such

@@ -12,6 +12,7 @@ from bgpt.mixture import Mixture
 from bgpt.optim import OptimConfig
 from bgpt.ranks import ALONE, Ranks
 from bgpt.train_config import TrainConfig
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.split import side_of_group
@@ -94,7 +95,7 @@ class CountingSource:
     is_paired: bool = False
     long_bytes: int = 40
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         return Plan(
             corpus=self.corpus,
             settings={"source": "counting", "long_bytes": self.long_bytes},

@@ -19,6 +19,7 @@ from bgpt.checkpoint import load_model, read_config
 from bgpt.job import TrainingDiverged, TrainingInterrupted
 from bgpt.telemetry import read_metrics
 from pipelines.build import build_corpus
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.split import side_of_group
@@ -40,7 +41,7 @@ class TinySource:
     corpus: str
     pairs: bool
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         return Plan(
             corpus=self.corpus,
             settings={"source": "tiny"},

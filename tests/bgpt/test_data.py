@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bgpt.data import BatchStream, SampleView, TrainingSample, patch_batch
 from bgpt.patching import TooLong
-from bgpt.permutation import hashed
+from simulators.permutation import hashed
 
 
 class Files:

@@ -27,6 +27,7 @@ from typing import Any
 
 from pipelines.build import build_corpus
 from pipelines.corpus import Corpus
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.plan import SAMPLES_PER_SHARD, Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.shards import pack_shard, write_shard
@@ -40,7 +41,7 @@ REPETITIONS = 7
 class BytesSource:
     """Random bytes as a corpus, to have something for the reader to open."""
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         """Plan nothing."""
         return Plan(corpus="bench", settings={"source": "bench"}, extensions=("bin",))
 

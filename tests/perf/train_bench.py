@@ -26,8 +26,8 @@ from bgpt.initial import first_weights
 from bgpt.model import Bgpt
 from bgpt.optim import OptimConfig, make_optimizers
 from bgpt.patching import LossRegion
-from bgpt.permutation import hashed
 from bgpt.protocol import EOP, NUM_TOKENS, Prompt
+from simulators.permutation import hashed
 
 BATCH_SIZE = 16
 STEPS = 3

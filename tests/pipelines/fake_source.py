@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.build import BuildError, build_corpus
-from pipelines.engine import EngineError, LocalEngine
+from pipelines.engine import IN_PROCESS, Engine, EngineError, LocalEngine
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.split import side_of_group
@@ -32,7 +32,7 @@ class FakeSource:
     wrong_group: int = -1
     """The sample of train that gets a group of test."""
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         return Plan(
             corpus=self.corpus,
             settings={"source": "fake", "seed": self.seed, "options": {"é": 1}},

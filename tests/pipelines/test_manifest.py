@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.build import build_corpus
 from pipelines.config import ConfigError
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.manifest import decode_manifest, encode_manifest, make_manifest, read_manifest
 from pipelines.plan import Plan, SampleShard, Side
 
@@ -32,7 +33,7 @@ PLAN = Plan(corpus="c", settings={"seed": 1}, extensions=("bin",))
 class CountingSource:
     """The fake source, with counts over the samples of each shard."""
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         return FakeSource().plan(needed)
 
     def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:

@@ -14,7 +14,7 @@ from pipelines.dedup import interval_ngrams, is_near_duplicate, melody_intervals
 from pipelines.plan import SIDES, Plan, Side, SourceError, canonical_json
 from pipelines.sample import Sample
 from pipelines.sources import music
-from pipelines.sources.music import MusicOptions, MusicSource, layout_bytes
+from pipelines.sources.music import MusicSource
 from pipelines.split import side_of_group
 from simulators.music.canonical import canonicalise
 from simulators.music.converter import ConverterDiffers, ConverterNotRun, convert

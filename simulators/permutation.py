@@ -1,4 +1,4 @@
-"""Sample order without state: a permutation that is computed, never stored or shuffled.
+"""Order without state: a permutation that is computed, never stored or shuffled.
 
 `Permutation(n, seed, epoch)` maps each position 0..n-1 of an epoch to a sample, one to one, so the
 order is a pure function of (seed, epoch, position): resuming needs one integer, no list of a

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgpt.permutation import Permutation, derived_seed, hashed
+from simulators.permutation import Permutation, derived_seed, hashed
 
 
 @settings(max_examples=150, deadline=None)
