@@ -90,7 +90,9 @@ def answer_task(
         submission=entrant.submission,
         environment=environment(),
         wall_seconds=wall_seconds,
-        examples=write_examples(task, entrant.model) if entrant.reads_source else (),
+        examples=write_examples(task, samples.settings, entrant.model)
+        if entrant.reads_source
+        else (),
     )
     predictions = Predictions(
         header=header,

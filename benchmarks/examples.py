@@ -6,7 +6,8 @@ stands in its report and counts in no metric. A simulation has no examples.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from benchmarks.predictions import ExampleAnswer, Predictions
 from benchmarks.report import Example
@@ -19,20 +20,28 @@ from simulators.music.canonical import TuneRejected, canonicalise
 from simulators.music.converter import convert
 from simulators.music.display_tunes import display_tunes
 from simulators.music.midi import MidiError, read_score
+from simulators.music.presets import PRESETS, Preset
 from simulators.music.reasons import DropReason
 
 MAX_MIDI_BYTES = 64 << 10
 """Largest MIDI file of a written tune that a report holds; an honest one has some 2 KB."""
 
 
-def example_items(task: Task) -> list[Item]:
-    """Return the display tunes as `task` asks them, keyed by their names; none of a simulation."""
-    return prepare(task, _display_samples()) if isinstance(task, ConversionTask) else []
+def example_items(task: Task, settings: Mapping[str, object]) -> list[Item]:
+    """Return the display tunes as `task` asks them, keyed by their names; none of a simulation.
+
+    `settings` are the corpus': its converter preset makes the MIDI files.
+    """
+    if not isinstance(task, ConversionTask):
+        return []
+    return prepare(task, _display_samples(_preset(settings)))
 
 
-def write_examples(task: Task, model: ByteModel) -> tuple[ExampleAnswer, ...]:
+def write_examples(
+    task: Task, settings: Mapping[str, object], model: ByteModel
+) -> tuple[ExampleAnswer, ...]:
     """Let a model convert the display tunes, free-running; nothing if it does not write."""
-    items = example_items(task)
+    items = example_items(task, settings)
     prompts, limits = [i.continuation.prompt for i in items], [i.max_bytes for i in items]
     written = model.generate(prompts, limits) if items else None
     return tuple(
@@ -41,17 +50,19 @@ def write_examples(task: Task, model: ByteModel) -> tuple[ExampleAnswer, ...]:
     )
 
 
-def report_examples(task: Task, predictions: Predictions) -> list[Example]:
+def report_examples(
+    task: Task, settings: Mapping[str, object], predictions: Predictions
+) -> list[Example]:
     """Return what the entrant wrote of the display tunes, beside the truth.
 
     Raises:
         SubmissionError: not exactly the display tunes, or more bytes than the task allows.
     """
     answers = predictions.header.examples
-    items = example_items(task) if answers else []
+    items = example_items(task, settings) if answers else []
     _check(answers, items, predictions.header.submission.name)
     written = {answer.name: bytes.fromhex(answer.written) for answer in answers}
-    return [_example(item, written[item.key]) for item in items]
+    return [_example(item, written[item.key], _preset(settings)) for item in items]
 
 
 def first_different_byte(one: bytes, other: bytes) -> int | None:
@@ -67,12 +78,20 @@ def first_different_byte(one: bytes, other: bytes) -> int | None:
     return None if len(one) == len(other) else shortest
 
 
+def _preset(settings: Mapping[str, object]) -> Preset:
+    """Return the converter preset of a corpus; those that name none have the plain one."""
+    options = settings.get("options")
+    named = cast("Mapping[str, object]", options).get("preset") if options else None
+    return next((preset for preset in PRESETS if preset == named), "plain")
+
+
 @functools.cache
-def _display_samples() -> SampleSet:
+def _display_samples(preset: Preset) -> SampleSet:
     """Return the display tunes as pairs of files."""
     tunes = display_tunes()
+    files = convert([tune.abc for tune in tunes], preset)
     pairs: list[tuple[Segment, Segment]] = []
-    for tune, mid in zip(tunes, convert([tune.abc for tune in tunes]), strict=True):
+    for tune, mid in zip(tunes, files, strict=True):
         assert isinstance(mid, bytes), f"{tune.name}: {mid}"
         abc = Segment(extension="abc", data=tune.abc.encode())
         pairs.append((abc, Segment(extension="mid", data=mid)))
@@ -105,7 +124,7 @@ def _check(answers: Sequence[ExampleAnswer], items: Sequence[Item], name: str) -
             )
 
 
-def _example(item: Item, written: bytes) -> Example:
+def _example(item: Item, written: bytes, preset: Preset) -> Example:
     """Return one example, with what is wrong with the written file and how it sounds."""
     prompt, truth = item.continuation.prompt, item.continuation.target
     assert prompt.source is not None
@@ -113,7 +132,7 @@ def _example(item: Item, written: bytes) -> Example:
     if prompt.extension == "mid":
         fault = _midi_fault(written)
     else:
-        midi, fault = _midi_of_abc(written)
+        midi, fault = _midi_of_abc(written, preset)
     return Example(
         name=item.key,
         source=prompt.source.data.hex(),
@@ -134,7 +153,7 @@ def _midi_fault(data: bytes) -> str | None:
     return None
 
 
-def _midi_of_abc(data: bytes) -> tuple[bytes | None, str | None]:
+def _midi_of_abc(data: bytes, preset: Preset) -> tuple[bytes | None, str | None]:
     """Return the MIDI file of a written tune, or why there is none."""
     try:
         form = canonicalise(data.decode("ascii"))
@@ -142,7 +161,7 @@ def _midi_of_abc(data: bytes) -> tuple[bytes | None, str | None]:
         return None, f"no ABC: byte {error.start} is not ASCII"
     except TuneRejected as error:
         return None, f"no tune in ABC: {str(error).replace('_', ' ')}"
-    midi = convert([form])[0]
+    midi = convert([form], preset)[0]
     if isinstance(midi, DropReason):
         return None, f"abc2midi refuses it: {midi.replace('_', ' ')}"
     if len(midi) > MAX_MIDI_BYTES:

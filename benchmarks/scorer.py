@@ -65,7 +65,7 @@ def score(
             name: [_part(row, bootstrap) for row in rows]
             for name, rows in task.breakdowns(items, answers).items()
         },
-        examples=report_examples(task, predictions),
+        examples=report_examples(task, samples.settings, predictions),
         environment=predictions.header.environment,
         wall_seconds=predictions.header.wall_seconds,
     )

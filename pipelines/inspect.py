@@ -19,7 +19,7 @@ from pipelines.sources.cpu_samples import RETURNED
 from simulators.cpu.tracing.render import render_trace
 from simulators.cpu.tracing.trace_text import Mark, star
 from simulators.music.piano_roll import read_roll
-from simulators.music.render import TuneView, render_tune
+from simulators.music.render import TuneView, render_tune, upbeat_of
 from simulators.music.roll_picture import check_suffix, draw_roll, write_picture
 from simulators.protocol import EndReason
 from simulators.suggest import unknown_name
@@ -102,8 +102,10 @@ def write_tune_picture(found: Found, path: Path, against: bytes | None = None) -
     """
     check_suffix(path)
     check_tunes(found, "--picture")
-    rolls = (read_roll(found.segments[1]), None if against is None else read_roll(against))
-    write_picture(path, draw_roll(str(found.row["key"]), *rolls))
+    abc, mid = found.segments
+    upbeat = upbeat_of(abc)
+    other = None if against is None else read_roll(against, upbeat)
+    write_picture(path, draw_roll(str(found.row["key"]), read_roll(mid, upbeat), other))
 
 
 def check_tunes(found: Found, option: str) -> None:

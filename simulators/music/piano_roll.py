@@ -40,6 +40,8 @@ class Roll:
     """In order of their start."""
     bars: tuple[float, ...]
     """Where each bar begins, in quarter notes; the first one at 0."""
+    first_bar: int
+    """The first bar's number: 0 where it is an upbeat, else 1."""
     quarters: float
     """Where the last note ends, or 0."""
     left_out: int
@@ -51,7 +53,7 @@ class Roll:
         """Return a time as a person counts it: "bar 3, beat 2.5"; a beat is a quarter note."""
         bar = max(bisect_right(self.bars, quarter + 1 / 64) - 1, 0)
         beat = max(round(quarter - self.bars[bar], 2), 0.0) + 1
-        return f"bar {bar + 1}, beat {beat:g}"
+        return f"bar {bar + self.first_bar}, beat {beat:g}"
 
 
 def pitch_name(pitch: int) -> str:
@@ -66,8 +68,12 @@ def pitch_name(pitch: int) -> str:
 _PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def read_roll(data: bytes) -> Roll:
-    """Return the roll of a MIDI file, of a broken one as far as it can be read."""
+def read_roll(data: bytes, upbeat: float = 0.0) -> Roll:
+    """Return the roll of a MIDI file, of a broken one as far as it can be read.
+
+    `upbeat` is how many quarter notes come before the first whole bar, which no MIDI file says.
+    """
+    first_bar = 0 if upbeat else 1
     fault: str | None = None
     try:
         score = read_score(data)
@@ -75,7 +81,9 @@ def read_roll(data: bytes) -> Roll:
         fault = str(error)
         score = salvage_score(data)
     if score is None:
-        return Roll(notes=(), bars=(0.0,), quarters=0.0, left_out=0, fault=fault)
+        return Roll(
+            notes=(), bars=(0.0,), first_bar=first_bar, quarters=0.0, left_out=0, fault=fault
+        )
     unit = score.ticks_per_quarter
     notes = tuple(
         RollNote(n.start_tick / unit, n.duration_ticks / unit, n.pitch, n.velocity)
@@ -86,7 +94,8 @@ def read_roll(data: bytes) -> Roll:
     file = salvage(data)
     return Roll(
         notes=notes,
-        bars=() if file is None else _bars(file, quarters),
+        bars=(0.0,) if file is None else _bars(file, quarters, upbeat),
+        first_bar=first_bar,
         quarters=quarters,
         left_out=len(score.notes) - len(notes),
         fault=fault,
@@ -116,7 +125,7 @@ def shared_and_own(one: Roll, other: Roll) -> tuple[list[RollNote], list[RollNot
     return shared, own
 
 
-def _bars(file: MidiFile, quarters: float) -> tuple[float, ...]:
+def _bars(file: MidiFile, quarters: float, upbeat: float) -> tuple[float, ...]:
     """Return where bars begin, up to the last note's end; 4/4 where no signature says else."""
     changes = sorted(found for track in file.tracks for found in _signatures(track))
     bars = [0.0]
@@ -125,7 +134,7 @@ def _bars(file: MidiFile, quarters: float) -> tuple[float, ...]:
     while True:
         while changes and changes[0][0] / unit <= bars[-1] + 1 / 64:
             length = max(changes.pop(0)[1], _MIN_BAR_QUARTERS)
-        after = bars[-1] + length
+        after = bars[-1] + (upbeat if upbeat and len(bars) == 1 else length)
         if changes:
             after = min(after, changes[0][0] / unit)
         if after >= quarters - 1 / 64:

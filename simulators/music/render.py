@@ -5,6 +5,8 @@ Only for looking at; nothing reads it back.
 
 from dataclasses import dataclass
 
+from simulators.music.bars import read_bars
+from simulators.music.canonical import canonicalise
 from simulators.music.midi import salvage_score
 from simulators.music.piano_roll import pitch_name, read_roll
 from simulators.music.roll_text import UNICODE, Glyphs, roll_text
@@ -30,12 +32,14 @@ def render_tune(abc: bytes, mid: bytes, view: TuneView | None = None) -> str:
     said in place, and what can be is shown.
     """
     view = view or TuneView()
+    upbeat = upbeat_of(abc)
     lines = [abc.decode("ascii", "backslashreplace").rstrip("\n"), "", *_heading("MIDI", mid)]
     other = None
     if view.against is not None:
         lines += _heading("against", view.against)
-        other = read_roll(view.against)
-    lines += ["", roll_text(read_roll(mid), other, width=view.width, glyphs=view.glyphs)]
+        other = read_roll(view.against, upbeat)
+    roll = read_roll(mid, upbeat)
+    lines += ["", roll_text(roll, other, width=view.width, glyphs=view.glyphs)]
     score = salvage_score(mid)
     if not view.notes or score is None:
         return "\n".join(lines)
@@ -47,6 +51,21 @@ def render_tune(abc: bytes, mid: bytes, view: TuneView | None = None) -> str:
         for note in score.notes
     ]
     return "\n".join(lines)
+
+
+def upbeat_of(abc: bytes) -> float:
+    r"""Return how many quarter notes of a tune come before its first whole bar.
+
+    >>> upbeat_of(b"X:1\nM:4/4\nL:1/8\nK:G\nGA|B4 c4|"), upbeat_of(b"no tune")
+    (1.0, 0.0)
+    """
+    try:
+        bars = read_bars(canonicalise(abc.decode("ascii"))).bars
+    except ValueError:
+        return 0.0
+    if len(bars) < 2 or bars[0].due is None or bars[0].duration >= bars[0].due:
+        return 0.0
+    return float(4 * bars[0].duration)
 
 
 def _heading(name: str, mid: bytes) -> list[str]:

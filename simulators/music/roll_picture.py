@@ -122,7 +122,7 @@ def draw_roll(title: str, roll: Roll, other: Roll | None = None) -> Picture:
     systems = _systems(bars, end)
     for start, stop in systems[:MAX_SYSTEMS]:
         system = _System(top, start, stop, low, high, max(b - a for a, b in systems))
-        shapes += system.ground(bars)
+        shapes += system.ground(bars, roll.first_bar)
         for role, notes in layers:
             shapes += system.notes(notes, role)
         if parted is not None and start <= parted < stop:
@@ -201,7 +201,7 @@ class _System:
         """Return an upright line."""
         return Box(self._x(quarter) - width / 2, self._top, width, self.height, role)
 
-    def ground(self, bars: Sequence[float]) -> list[Box | Words]:
+    def ground(self, bars: Sequence[float], first_bar: int) -> list[Box | Words]:
         """Return the rows of keys, the beats, and the bars with their numbers."""
         width = self._x(self._stop) - _LEFT
         shapes: list[Box | Words] = []
@@ -216,7 +216,7 @@ class _System:
         while quarter < self._stop:
             shapes.append(self.line(quarter, "grid"))
             quarter += 1
-        for number, bar in enumerate(bars, 1):
+        for number, bar in enumerate(bars, first_bar):
             if self._start <= bar < self._stop:
                 shapes.append(self.line(bar, "bar"))
                 shapes.append(Words(self._x(bar) + 3, self._top - 5, str(number), "text", 11))

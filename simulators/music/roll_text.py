@@ -45,7 +45,8 @@ def roll_text(
         return "no notes"
     pitches = sorted({note.pitch for note in shown}, reverse=True)
     bars = max(roll.bars, other.bars if other else (), key=len)
-    columns = _Columns(bars, max(note.start + note.length for note in shown))
+    end = max(note.start + note.length for note in shown)
+    columns = _Columns(bars, roll.first_bar, end)
     cells = {pitch: columns.empty(glyphs) for pitch in pitches}
     if other is None:
         columns.draw(cells, roll.notes, glyphs.onset, glyphs.hold)
@@ -77,7 +78,8 @@ def roll_text(
 class _Columns:
     """Columns of a roll: each bar begins with one for its line, then one a step."""
 
-    def __init__(self, bars: Sequence[float], quarters: float) -> None:
+    def __init__(self, bars: Sequence[float], first_bar: int, quarters: float) -> None:
+        self._first_bar = first_bar
         self._bars = [round(bar / STEP) for bar in bars]
         self._steps = max(round(quarters / STEP), self._bars[-1] + 1)
         self._starts = [bar + number for number, bar in enumerate(self._bars)]
@@ -132,7 +134,7 @@ class _Columns:
         row = [" "] * (end - start)
         for number in range(first, len(self._starts)):
             column = self._starts[number] - start
-            text = str(number + 1)
+            text = str(number + self._first_bar)
             if column >= 0 and column + len(text) <= len(row):
                 row[column : column + len(text)] = text
         return "".join(row).rstrip()

@@ -17,7 +17,7 @@ def made_up_examples(task_name: str) -> list[dict[str, Any]]:
     answers = {tune.name: data for tune, data in zip(display_tunes(), written, strict=True)}
     return [
         dataclasses.asdict(one)
-        for one in report_examples(TASKS[task_name], predictions_with(task_name, answers))
+        for one in report_examples(TASKS[task_name], {}, predictions_with(task_name, answers))
     ]
 
 
@@ -39,7 +39,7 @@ def predictions_with(task_name: str, written: dict[str, bytes]) -> Predictions:
 
 def true_target(task_name: str, number: int) -> bytes:
     """Return what should be written of a display tune."""
-    return example_items(TASKS[task_name])[number].continuation.target
+    return example_items(TASKS[task_name], {})[number].continuation.target
 
 
 def _variants() -> tuple[str, str, str]:

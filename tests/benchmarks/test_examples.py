@@ -22,6 +22,7 @@ from benchmarks.task import SampleSet
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import Continuation, Prompt, Scores
 from simulators.music.display_tunes import display_tunes
+from simulators.music.piano_roll import read_roll
 from tests.benchmarks.made_up_examples import made_up_examples, predictions_with, true_target
 
 FIXTURE = Path(__file__).parent / "fixtures" / "leaderboard"
@@ -52,16 +53,27 @@ class Silent(Echo):
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_conversions_have_the_display_tunes_and_simulations_nothing(name: str) -> None:
-    items = example_items(TASKS[name])
+    items = example_items(TASKS[name], {})
     assert [item.key for item in items] == ([] if name.startswith("cpu-") else NAMES)
-    answers = write_examples(TASKS[name], Echo())
+    answers = write_examples(TASKS[name], {}, Echo())
     assert [answer.name for answer in answers] == [item.key for item in items]
     for item, answer in zip(items, answers, strict=True):
         source = item.continuation.prompt.source
         assert source is not None
         assert bytes.fromhex(answer.written) == source.data[: item.max_bytes]
         assert len(item.continuation.target) <= item.max_bytes
-    assert write_examples(TASKS[name], Silent()) == ()
+    assert write_examples(TASKS[name], {}, Silent()) == ()
+
+
+def test_the_corpus_preset_makes_the_midi_files() -> None:
+    task = TASKS["abc-to-midi"]
+    plain, compact = (
+        example_items(task, {"options": {"preset": preset}})[0].continuation.target
+        for preset in ("plain", "compact")
+    )
+    assert plain == true_target("abc-to-midi", 0)
+    assert len(compact) < 0.9 * len(plain)
+    assert read_roll(compact) == read_roll(plain)
 
 
 def test_only_who_reads_its_source_is_asked(
@@ -77,7 +89,7 @@ def test_only_who_reads_its_source_is_asked(
         header = read_predictions(tmp_path / str(reads)).header
         assert [example.name for example in header.examples] == expected
     assert not baseline_entrant(task, "uniform", lambda: tune_samples, 4).reads_source
-    found = report_examples(task, read_predictions(tmp_path / "True"))
+    found = report_examples(task, {}, read_predictions(tmp_path / "True"))
     air = found[-1]
     assert bytes.fromhex(air.written).startswith(b"X:1\nL:1/8\nM:4/4\nK:C\nA4 c2 BA|")
     assert (air.first_different_byte, air.fault) == (8, None)
@@ -113,7 +125,9 @@ def test_a_written_tune_is_made_to_sound_or_the_reason_is_said() -> None:
     }
     for written, fault in cases.items():
         answers = dict.fromkeys(NAMES, written)
-        for one in report_examples(TASKS["midi-to-abc"], predictions_with("midi-to-abc", answers)):
+        for one in report_examples(
+            TASKS["midi-to-abc"], {}, predictions_with("midi-to-abc", answers)
+        ):
             assert (one.fault, one.written_midi is None) == (fault, fault is not None)
 
 
@@ -134,15 +148,15 @@ def test_examples_come_back_from_disk_and_foreign_ones_are_refused(tmp_path: Pat
     with pytest.raises(
         SubmissionError, match="made-up: examples must be all of bytes-by-the-dozen"
     ):
-        report_examples(task, predictions_with("abc-to-midi", lacking))
+        report_examples(task, {}, predictions_with("abc-to-midi", lacking))
     with pytest.raises(SubmissionError, match="examples must be all of bytes-by"):
-        report_examples(task, predictions_with("abc-to-midi", {**whole, "mine": b""}))
+        report_examples(task, {}, predictions_with("abc-to-midi", {**whole, "mine": b""}))
     with pytest.raises(SubmissionError, match="examples must be all of nothing"):
-        report_examples(TASKS["cpu-toy"], predictions_with("cpu-toy", {"mine": b""}))
+        report_examples(TASKS["cpu-toy"], {}, predictions_with("cpu-toy", {"mine": b""}))
     long = {**whole, NAMES[0]: bytes(8_000)}
     with pytest.raises(SubmissionError, match=f"example {NAMES[0]}: 8000 bytes written, at most"):
-        report_examples(task, predictions_with("abc-to-midi", long))
-    assert report_examples(task, predictions_with("abc-to-midi", {})) == []
+        report_examples(task, {}, predictions_with("abc-to-midi", long))
+    assert report_examples(task, {}, predictions_with("abc-to-midi", {})) == []
 
 
 # examples in predictions.json -> what the refusal says

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from simulators.music.converter import convert
 from simulators.music.golden import golden_tunes
 from simulators.music.midi import Event, MidiFile, Note, encode
 from simulators.music.piano_roll import (
@@ -19,7 +20,7 @@ from simulators.music.piano_roll import (
     read_roll,
     shared_and_own,
 )
-from simulators.music.render import TuneView, render_tune
+from simulators.music.render import TuneView, render_tune, upbeat_of
 from simulators.music.roll_picture import (
     COLOURS,
     PNG_SCALE,
@@ -75,6 +76,27 @@ def test_a_roll_has_its_notes_in_quarters_and_bars_by_the_time_signatures() -> N
     assert read_roll(midi_of(notes)).bars == (0.0, 4.0)  # 4/4 where nothing is said
     changed = read_roll(midi_of(notes, {0: (4, 2), 2 * QUARTER: (3, 2)}))
     assert changed.bars == (0.0, 2.0, 5.0)  # a change begins a bar
+
+
+def test_an_upbeat_shifts_the_bars_and_is_bar_0() -> None:
+    abc = b"X:1\nL:1/8\nM:4/4\nK:G\nD2|G2A2B2c2|d8|\n"
+    (mid,) = convert([abc.decode()])
+    assert isinstance(mid, bytes)
+    roll = read_roll(mid, upbeat_of(abc))
+    assert (roll.bars, roll.first_bar) == ((0.0, 1.0, 5.0), 0)
+    assert roll.place(1.0) == "bar 1, beat 1"
+    assert (
+        render_tune(abc, mid, TuneView(glyphs=ASCII)).split("\n")[9]
+        == "     0    1                2"
+    )
+    assert ">0</text>" in svg_text(draw_roll("", roll))
+    for whole in (
+        b"X:1\nM:4/4\nK:C\nc8|",
+        b"X:1\nM:none\nK:C\nc|d2|",
+        b"\xff",
+        b"X:1\nM:2/4\nK:C\nc",
+    ):
+        assert upbeat_of(whole) == 0.0
 
 
 def test_a_broken_file_gives_what_can_be_read_and_its_fault() -> None:
