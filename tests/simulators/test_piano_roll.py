@@ -86,7 +86,7 @@ def test_an_upbeat_shifts_the_bars_and_is_bar_0() -> None:
     assert (roll.bars, roll.first_bar) == ((0.0, 1.0, 5.0), 0)
     assert roll.place(1.0) == "bar 1, beat 1"
     assert (
-        render_tune(abc, mid, TuneView(glyphs=ASCII)).split("\n")[9]
+        render_tune(abc, mid, TuneView(glyphs=ASCII)).split("\n")[8]
         == "     0    1                2"
     )
     assert ">0</text>" in svg_text(draw_roll("", roll))
