@@ -81,6 +81,7 @@ def test_scores_do_not_depend_on_who_stands_beside(
 def test_a_trained_model_predicts_like_any_other(corpus: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     provenance = {"run": "tiny", "corpus": "cpu-toy", "train_samples": 60, "step": 3}
+    provenance["base_tunes"] = 42
     save_model(tmp_path / "run" / "model", Bgpt(preset("compact-cpu")), provenance)
     out = tmp_path / "predictions" / "tiny"
     arguments = ("cpu-toy", tmp_path / "run", "--corpus", corpus, "--out", out)
@@ -93,6 +94,8 @@ def test_a_trained_model_predicts_like_any_other(corpus: Path, tmp_path: Path) -
     report = json.loads((reports / "cpu-toy.tiny.json").read_text())
     assert report["submission"]["kind"] == "model"
     assert report["submission"]["train_samples"] == 60
+    assert report["submission"]["base_tunes"] == 42
+    assert report["examples"] == []
     assert report["submission"]["parameters"] > 1000
     assert report["metrics"]["teacher_forced_bits_per_byte"]["value"] > 1
     assert report["metrics"]["free_running_byte_accuracy"]["n"] == 1

@@ -13,7 +13,7 @@ from bgpt.optim import OptimConfig
 from bgpt.ranks import ALONE, Ranks
 from bgpt.train_config import TrainConfig
 from pipelines.engine import IN_PROCESS, Engine
-from pipelines.plan import Plan, SampleShard, Side
+from pipelines.plan import JsonValue, Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.split import side_of_group
 
@@ -23,6 +23,9 @@ TINY = ModelConfig(
     norm="rms", activation="relu2", qk_norm=True, biases=False, byte_embedding=8, tied_head=False,
     patch_at_every_byte=True, prev=True,
 )  # fmt: skip
+
+TIERS: list[JsonValue] = [{"pairs": 10, "base_tunes": 9}, {"pairs": 30, "base_tunes": 20}]
+"""What a corpus of pairs says of its tiers."""
 
 
 class Counting:
@@ -101,6 +104,7 @@ class CountingSource:
             settings={"source": "counting", "long_bytes": self.long_bytes},
             extensions=("abc", "mid") if self.is_paired else ("bin",),
             prompt_bytes=0 if self.is_paired else 16,
+            provenance={"tiers": TIERS} if self.is_paired else {},
         )
 
     def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:

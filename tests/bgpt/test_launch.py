@@ -80,6 +80,18 @@ def test_the_record_of_one_corpus_has_no_weight(data: Path, tmp_path: Path) -> N
     assert "corpora" not in read_metrics(tmp_path / "r")[0]
 
 
+def test_a_model_knows_how_many_tunes_stand_behind_its_pairs(data: Path, tmp_path: Path) -> None:
+    cases: dict[int | None, int | None] = {10: 9, None: 20, 15: None}  # 15: no tier ends there
+    for number, (train_samples, base_tunes) in enumerate(cases.items()):
+        folder = run(
+            data, tmp_path / str(number), {"corpus": "pairs"}, train_samples=train_samples,
+            directions={"abc-to-midi": 1},
+        )  # fmt: skip
+        assert read_config(folder / "model")[1].get("base_tunes") == base_tunes
+    files = run(data, tmp_path / "files", {"corpus": "files"})
+    assert "base_tunes" not in read_config(files / "model")[1]
+
+
 @pytest.mark.parametrize(
     ("directions", "message"),
     [
