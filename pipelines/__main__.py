@@ -23,24 +23,13 @@ from pipelines.command_line import run
 from pipelines.corpora import CorpusConfig, change_corpus, find_corpus, load_corpora, make_source
 from pipelines.corpus import CorpusError
 from pipelines.engine import LocalEngine
-from pipelines.inspect import (
-    check_tunes,
-    find_sample,
-    render_sample,
-    sample_json,
-    write_tune_picture,
-)
+from pipelines.inspect_command import inspect_command
 from pipelines.manifest import MANIFEST_NAME
-from pipelines.plan import SIDES, Side
+from pipelines.plan import SIDES
 from pipelines.sources.cpu_options import read_weights
-from pipelines.terminal import can_write, terminal_mark, terminal_width
 from pipelines.trace_command import trace_command
 from pipelines.verify import verify_corpus
 from simulators.cpu.tracing.counted import counted
-from simulators.cpu.tracing.trace_text import star
-from simulators.music.render import TuneView
-from simulators.music.roll_text import ASCII, UNICODE
-from simulators.suggest import unknown_name
 
 app = typer.Typer(
     name="bgpt-data",
@@ -261,70 +250,6 @@ def verify_command(folder: Folder, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command("inspect")
-def inspect_command(
-    folder: Folder,
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A sample's key.")] = None,
-    index: Annotated[int, typer.Option("--index", "-i", help="Its number, without a key.")] = 0,
-    side: Annotated[str, typer.Option(help="train or test, without a key.")] = "train",
-    notes: Annotated[
-        bool, typer.Option("--notes", help="A line for each note of a tune, too.")
-    ] = False,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A MIDI file to lay over the tune's own, say one that a model wrote.",
-        ),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a tune's piano roll, as .svg or .png."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show one sample: a program with its trace, or a tune with its piano roll.
-
-    Example: bgpt-data inspect data/cpu-toy --side test --index 3
-
-    A tune as a picture: bgpt-data inspect data/abc-midi --index 7 --picture tune.svg
-    """
-    found = find_sample(folder, key, _side(side), index)
-    for option, given in (("--notes", notes), ("--against", against)):
-        if given:
-            check_tunes(found, option)
-    other = None if against is None else _read_small(against)
-    if picture is not None:
-        write_tune_picture(found, picture, other)
-    if as_json:
-        print(json.dumps(sample_json(found), indent=1))
-        return
-    glyphs = UNICODE if can_write("".join(dataclasses.astuple(UNICODE))) else ASCII
-    view = TuneView(notes=notes, against=other, width=terminal_width(), glyphs=glyphs)
-    print(render_sample(found, terminal_mark() or star, view))
-    if picture is not None:
-        print(f"written: {picture}", file=sys.stderr)
-
-
-def _read_small(path: Path) -> bytes:
-    """Read a user's MIDI file."""
-    size = path.stat().st_size
-    if size > _MAX_MIDI_BYTES:
-        raise CorpusError(f"{path}: {size} bytes; a MIDI file of a tune has at most 1 MiB")
-    return path.read_bytes()
-
-
-_MAX_MIDI_BYTES = 1 << 20
-
-
-def _side(name: str) -> Side:
-    """Return a side by name."""
-    for side in SIDES:
-        if side == name:
-            return side
-    raise CorpusError(unknown_name("side", name, SIDES))
-
-
 @contextmanager
 def _progress(corpus: str) -> Generator[Callable[[int, int], None]]:
     """Show a bar on stderr while a corpus is built; nothing where stderr is no terminal."""
@@ -335,6 +260,7 @@ def _progress(corpus: str) -> Generator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+app.command("inspect")(inspect_command)
 app.command("check-isa")(check_isa_command)
 app.command("trace")(trace_command)
 

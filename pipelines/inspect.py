@@ -1,4 +1,4 @@
-"""Show one sample as a person wants to see it: a program with its trace, a tune with its piano roll.
+"""Show one sample as a person wants to see it: a program with its trace, a tune with its roll.
 
 It finds the sample and picks the renderer of its system; what a trace or a tune looks like, the
 simulators know.
