@@ -208,6 +208,11 @@ def build_command(
         f"{out}: {counts} samples; {counted(report.built_shards, 'shard')} built, "
         f"{report.kept_shards} kept, {report.removed_shards} removed"
     )
+    for tier in manifest.provenance.get("tiers", ())[-1:]:
+        lots = ", ".join(f"{tier[name]:,} {name}" for name in _LOTS if tier[name])
+        print(
+            f"train: {lots}; {tier['base_tunes']:,} base tunes in {counted(tier['keys'], 'key')}"
+        )
     for stage, dropped in (
         ("planning", manifest.planning.dropped),
         *((side, manifest.sides[side].dropped) for side in SIDES),
@@ -220,6 +225,9 @@ def build_command(
     for file, drops in manifest.provenance.get("dropped_by_file", {}).items():
         for drop in drops:
             print(f"dropped from {file}: {drop}")
+
+
+_LOTS = ("real", "transposed", "recombined")
 
 
 @app.command("verify")

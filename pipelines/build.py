@@ -8,7 +8,7 @@ still hash to what the record says. Whatever the interruptions, the finished fol
 
     .partial/SIDE-NUMBER.json  written after its shard; gone when the corpus is finished
     SIDE/NAME-NUMBER.tar(.idx) appear whole, by rename
-    index.parquet, build.json  written when all shards are there
+    index.parquet, build.json  written when all shards are there; README.md, the card, too
     manifest.json              last; taken away first when a finished corpus is to change
 
 It draws no sample (the sources do) and knows no command line.
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.card import CARD_NAME, card
 from pipelines.engine import IN_PROCESS, Engine
 from pipelines.index import INDEX_NAME, ShardColumns, columns_sha256, shard_columns, write_index
 from pipelines.manifest import (
@@ -209,7 +210,8 @@ def _build(
     entries = {job: entry for job in jobs if (entry := records.kept_entry(job)) is not None}
     kept = len(entries)
     surplus = _surplus_shards(out, plan, jobs)
-    unchanged = kept == len(jobs) and not surplus and (out / BUILD_NAME).exists()
+    whole = all((out / name).exists() for name in (BUILD_NAME, CARD_NAME))
+    unchanged = kept == len(jobs) and not surplus and whole
     if unchanged and finished is not None and finished == _manifest(plan, jobs, entries):
         return BuildReport(manifest=finished, kept_shards=kept, built_shards=0, removed_shards=0)
 
@@ -236,6 +238,7 @@ def _build(
     with _writing(out):
         write_index(out / INDEX_NAME, manifest, _index_parts(out, plan, jobs))
         write_atomically(out / BUILD_NAME, _build_versions())
+        write_atomically(out / CARD_NAME, card(manifest).encode("utf-8"))
         for folder in (*(out / side for side in SIDES), out):
             sync_folder(folder)
         write_atomically(out / MANIFEST_NAME, encode_manifest(manifest))
@@ -257,7 +260,7 @@ def _manifest(plan: Plan, jobs: list[ShardJob], entries: Mapping[ShardJob, Shard
 
 def _sweep(out: Path, plan: Plan) -> None:
     """Remove the temporary files of a build that was killed, by the very names that it writes."""
-    names = "|".join(re.escape(name) for name in (MANIFEST_NAME, INDEX_NAME, BUILD_NAME))
+    names = "|".join(re.escape(name) for name in (MANIFEST_NAME, INDEX_NAME, BUILD_NAME, CARD_NAME))
     top = re.compile(rf"({names}){TEMPORARY_PATTERN}")
     shard = re.compile(rf"{re.escape(plan.corpus)}-[0-9]{{6}}\.tar(\.idx)?{TEMPORARY_PATTERN}")
     patterns = {out: top, out / PARTIAL_NAME: RECORD_NAME, **{out / side: shard for side in SIDES}}

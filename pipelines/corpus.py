@@ -12,6 +12,7 @@ Opening checks that everything is there and of the recorded size; `SampleReader.
 
 import shlex
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -210,6 +211,19 @@ class SampleReader:
         return table.slice(self._first_row, self._num_samples)
 
 
+def _music_words(options: Mapping[str, Any]) -> str:
+    """Return the options of a music corpus as a command line has them, but for the usual ones."""
+    words = {"folder": " --tunes FOLDER", "irishman": " --tunes irishman[:FOLDER]"}.get(
+        str(options.get("tunes")), ""
+    )
+    if isinstance(licences := options.get("licences"), list):
+        words += f" --licences {','.join(cast('list[str]', licences))}"
+    for name, usual in (("material", "tiers"), ("preset", "plain")):
+        if options.get(name, usual) != usual:
+            words += f" --{name} {options[name]}"
+    return words + (" --control-codes" if options.get("control_codes") else "")
+
+
 def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> str:
     """Return the sentence that says how to mend a corpus: the command, and what it rebuilds.
 
@@ -236,8 +250,7 @@ def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> s
         words += f" --weights {shlex.quote(pairs)}"
     if "programs" in manifest.settings:
         words += " --programs FOLDER"
-    if options.get("tunes") == "folder":
-        words += " --tunes FOLDER"
+    words += _music_words(options)
     return (
         f'Run "bgpt-data build {manifest.name} {words} --out {shlex.quote(str(path))}", '
         f"with --params FILE if it was built with one: it rebuilds {rebuilt}"

@@ -39,7 +39,7 @@ def refuse_name(tunes: str) -> None:
     Raises:
         SourceError: `tunes` is one of its names.
     """
-    plain = re.sub(r"^https?://(www\.)?|/$", "", tunes.strip().casefold())
+    plain = re.sub(r"^(https?://)?(www\.)?|/$", "", tunes.strip().casefold())
     if plain in NAMES and not Path(tunes).is_dir():
         raise SourceError(f"{tunes}: {_REASON}")
 

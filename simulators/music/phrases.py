@@ -105,7 +105,7 @@ def _pickup(section: Sequence[TimedToken], bar: Fraction) -> Fraction | None:
         return None
     if any(token.kind in _NOT_IN_PHRASES for token in section):
         return None
-    lines = [token for token in section if token.kind is TokenKind.BAR and token.start > start]
+    lines = [t for t in section if t.kind is TokenKind.BAR and start < t.start < end]
     if not lines or any(line.text != "|" for line in lines):
         return None
     pickup = (lines[0].start - start) % bar

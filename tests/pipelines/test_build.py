@@ -66,7 +66,7 @@ def test_a_finished_folder_holds_nothing_but_the_documented_files(undisturbed: P
     ]
     indices = [f"{tar}.idx" for tar in tars]
     assert sorted(snapshot(undisturbed)) == sorted(
-        [*tars, *indices, "manifest.json", "index.parquet", "build.json"]
+        [*tars, *indices, "manifest.json", "index.parquet", "build.json", "README.md"]
     )
     assert not (undisturbed / ".partial").exists()
 
@@ -313,7 +313,7 @@ def test_the_partial_folder_of_another_program_is_refused(
 def test_only_temporary_files_of_our_own_names_are_swept(tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     build_corpus(FakeSource(), needed(1, 1), out)
-    ours = ["manifest.json.7.tmp", "index.parquet.7.tmp", "build.json.7.tmp"]
+    ours = ["manifest.json.7.tmp", "index.parquet.7.tmp", "build.json.7.tmp", "README.md.7.tmp"]
     ours += ["train/fake-000000.tar.7.tmp", "test/fake-000003.tar.idx.7.tmp"]
     others = ["draft.tmp", "notes.7.tmp", "train/draft.tmp", "train/other-000000.tar.7.tmp"]
     for name in [*ours, *others]:

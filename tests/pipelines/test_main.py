@@ -208,7 +208,21 @@ def test_a_folder_of_tunes_is_built_told_what_was_dropped_and_shown(
     assert "dropped in planning: 1 " in text
     assert "dropped from mine.abc: X:3" in text
     side = "train" if available["train"] else "test"
-    inspect = ["inspect", out, "--side", side]
+    _, shown, _ = run(capsys, monkeypatch, "inspect", out, "--side", side)
+    assert "K:" in shown
+    assert "ticks per quarter" in shown
+
+
+def test_a_tune_is_shown_as_a_piano_roll_and_written_as_a_picture(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.abc").write_text(
+        "".join(f"X:{i}\nK:C\nC{i}DE FGA{i}|c8|\n" for i in range(1, 9))
+    )
+    out, counts = tmp_path / "abc-midi", ["--train-samples", 1, "--test-samples", 0]
+    words = ["build", "abc-midi", "--tunes", tmp_path, "--out", out, "--workers", 1]
+    assert run(capsys, monkeypatch, *words, *counts)[0] == 0
+    inspect = ["inspect", out]
     _, shown, _ = run(capsys, monkeypatch, *inspect)
     assert "K:" in shown
     assert "ticks per quarter" in shown
@@ -222,7 +236,7 @@ def test_a_folder_of_tunes_is_built_told_what_was_dropped_and_shown(
         code, again, err = run(capsys, monkeypatch, *inspect, "--picture", picture)
         assert (code, again, err) == (0, shown, f"written: {picture}\n")
         assert picture.read_bytes().startswith(start)
-    (tmp_path / "cut.mid").write_bytes(Corpus.open(out).side(side).read(0)[1][:-30])
+    (tmp_path / "cut.mid").write_bytes(Corpus.open(out).side("train").read(0)[1][:-30])
     code, laid_over, _ = run(capsys, monkeypatch, *inspect, "--against", tmp_path / "cut.mid")
     assert code == 0
     assert "against is not well formed: at byte 18: track 0 declares" in laid_over
