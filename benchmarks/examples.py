@@ -82,7 +82,10 @@ def _preset(settings: Mapping[str, object]) -> Preset:
     """Return the converter preset of a corpus; those that name none have the plain one."""
     options = settings.get("options")
     named = cast("Mapping[str, object]", options).get("preset") if options else None
-    return next((preset for preset in PRESETS if preset == named), "plain")
+    for preset in PRESETS:
+        if preset == named:
+            return preset
+    return "plain"
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from benchmarks.leaderboard.markup import Markup, join, tag
 from simulators.music.piano_roll import Roll, RollNote, pitch_name
 
 WIDTH = 600.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 6.0, 34.0, 6.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 6.0, 38.0, 6.0
 _MAX_SEMITONE, _MAX_FIELD = 7.0, 160.0
 _BLACK_KEYS = frozenset({1, 3, 6, 8, 10})
 
