@@ -24,7 +24,13 @@ TINY = ModelConfig(
     patch_at_every_byte=True, prev=True,
 )  # fmt: skip
 
-TIERS: list[JsonValue] = [{"pairs": 10, "base_tunes": 9}, {"pairs": 30, "base_tunes": 20}]
+TIERS: list[JsonValue] = [
+    {
+        "pairs": pairs, "base_tunes": tunes, "keys": 1,
+        "real": pairs, "transposed": 0, "recombined": 0,
+    }
+    for pairs, tunes in ((10, 9), (30, 20))
+]  # fmt: skip
 """What a corpus of pairs says of its tiers."""
 
 

@@ -143,6 +143,12 @@ def test_two_rolls_part_at_the_first_note_that_one_of_them_lacks(
     assert first_difference(a, b) == first_difference(b, a) == (min(starts) if starts else None)
 
 
+def test_how_hard_a_note_is_struck_is_no_difference() -> None:
+    soft = [note._replace(velocity=20) for note in line_of(60, 62)]
+    assert first_difference(tune(60, 62), read_roll(midi_of(soft))) is None
+    assert first_difference(tune(60, 62), tune(60, 62, quarters=0.5)) == 0.0
+
+
 def test_the_text_has_a_row_a_pitch_a_column_a_sixteenth_and_lines_at_bars() -> None:
     roll = tune(60, 64, 62, 60, 64, 60, quarters=0.75)
     assert roll_text(roll, glyphs=ASCII).split("\n") == [
@@ -195,6 +201,19 @@ def test_the_svg_is_well_formed_escaped_and_has_every_note() -> None:
     assert next(root.iter(f"{SVG}text")).text == title.replace("\x00", "\ufffd")
     numbers = [words.text for words in root.iter(f"{SVG}text")]
     assert [str(bar) for bar in range(1, 9)] == [n for n in numbers if n and n.isdigit()]
+
+
+def test_a_note_stands_in_the_row_of_its_name_and_between_its_beats() -> None:
+    root = ET.fromstring(svg_text(draw_roll("", tune(60, 65, 62))))
+    boxes = [b for b in root.iter(f"{SVG}rect") if b.get("fill") == COLOURS["note"]]
+    tops = [float(box.get("y", "0")) for box in boxes]
+    lefts = [float(box.get("x", "0")) for box in boxes]
+    height = float(boxes[0].get("height", "0"))
+    assert [tops[0] - tops[1], tops[0] - tops[2]] == [40.0, 16.0]  # 8 a semitone
+    assert lefts[1] - lefts[0] == pytest.approx(lefts[2] - lefts[1], abs=0.01)
+    names = {w.text: float(w.get("y", "0")) for w in root.iter(f"{SVG}text")}
+    assert tops[0] < names["C4"] <= tops[0] + height + 1
+    assert tops[1] < names["F4"] <= tops[1] + height + 1
 
 
 def test_the_png_shows_what_the_svg_says() -> None:
