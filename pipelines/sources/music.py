@@ -159,7 +159,10 @@ class MusicSource:
                 )
                 transpositions = found.kept
                 lots.append(_Lot("transposed", len(transpositions)))
-                details["transposed"] = {"kept": len(found.kept), "dropped": dict(sorted(found.dropped.items()))}
+                details["transposed"] = {
+                    "kept": len(found.kept),
+                    "dropped": dict(sorted(found.dropped.items())),
+                }
         reached = sum(lot.num_samples for lot in lots)
         if wanted["train"] > reached and self.options.material != "real":
             recombinations, dropped = self._recombinations(tunes, engine)
