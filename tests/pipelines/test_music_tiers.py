@@ -11,8 +11,8 @@ import pytest
 
 from pipelines.build import build_corpus
 from pipelines.corpora import make_source, packaged_corpora
-from pipelines.dedup import NearIndex
 from pipelines.engine import LocalEngine
+from pipelines.near_index import NearIndex
 from pipelines.plan import Plan, SamplesUnreachable
 from pipelines.sample import Sample
 from pipelines.sources import base_tunes, recombinations, transpositions
@@ -169,7 +169,7 @@ def test_a_choice_that_is_near_a_test_tune_or_sounds_like_a_real_one_is_not_take
     (before,), dropped = parts.make([5])
     assert DropReason.NEAR_TEST_TUNE not in dropped
     notes = read_note_batch([before.mid])
-    index = NearIndex(*melody_batch(notes))
+    index = NearIndex.build(*melody_batch(notes))
     near = Recombinations(
         recombiner=parts.recombiner,
         real_sounds=parts.real_sounds,

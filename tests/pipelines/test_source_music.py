@@ -5,13 +5,13 @@ import importlib.metadata
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from pipelines.config import ConfigError, parse
-from pipelines.dedup import interval_ngrams, is_near_duplicate, melody_intervals
 from pipelines.plan import SIDES, Plan, Side, SourceError, canonical_json
 from pipelines.sample import Sample
 from pipelines.sources import music, music_pairs
@@ -136,12 +136,19 @@ def test_no_cluster_stands_on_both_sides_and_no_test_tune_has_a_near_duplicate_i
         for number, count in shared.items():
             if 3 * count >= len(grams):  # half of the union is at least a third of one set
                 compared += 1
-                assert not is_near_duplicate(grams, train[number])
+                assert 2 * count < len(grams | train[number])
     assert compared > 0
 
 
 def _ngrams(sample: Sample) -> frozenset[bytes]:
-    return interval_ngrams(melody_intervals(read_notes(sample.segments[1].data)))
+    """Return a melody's interval 5-grams, the plain way."""
+    highest: dict[int, int] = {}
+    for note in read_notes(sample.segments[1].data):
+        if note.channel == 0:
+            highest[note.start_tick] = max(note.pitch, highest.get(note.start_tick, 0))
+    pitches = [highest[start] for start in sorted(highest)]
+    steps = bytes(after - before + 128 for before, after in pairwise(pitches))
+    return frozenset(steps[at : at + 5] for at in range(max(len(steps) - 4, 1)))
 
 
 def test_shards_are_slices_of_one_order(plan: Plan) -> None:
