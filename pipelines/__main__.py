@@ -210,9 +210,7 @@ def build_command(
     )
     for tier in manifest.provenance.get("tiers", ())[-1:]:
         lots = ", ".join(f"{tier[name]:,} {name}" for name in _LOTS if tier[name])
-        print(
-            f"train: {lots}; {tier['base_tunes']:,} base tunes in {counted(tier['keys'], 'key')}"
-        )
+        print(f"train: {lots}; {tier['base_tunes']:,} base tunes in {counted(tier['keys'], 'key')}")
     for stage, dropped in (
         ("planning", manifest.planning.dropped),
         *((side, manifest.sides[side].dropped) for side in SIDES),

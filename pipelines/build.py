@@ -80,7 +80,6 @@ _PACKAGES = (
     "numpy",
     "pyarrow",
     "pyelftools",
-    "rensa",
     "symusic",
     "unicorn",
 )

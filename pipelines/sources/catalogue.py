@@ -38,7 +38,7 @@ class Catalogue:
     """In a fixed order, the ones that are no tunes (an empty file, an empty row) included."""
     provenance: Mapping[str, JsonValue]
     """What a manifest shows: `material`, `licence`, `terms` by collection, and for a data set its
-    `citation`, `url`, `revision` and `published_splits`. Holds no path of the user's machine."""
+    `citation`, `revision` and `published_splits`. Holds no path of the user's machine."""
 
 
 def read_catalogue(tunes: str, *, control_codes: bool = False) -> Catalogue:
@@ -76,7 +76,6 @@ def _irishman(folder: Path | None, *, control_codes: bool) -> Catalogue:
     if folder is None:
         origin = {
             "material": "IrishMAN: ABC tunes of the Hugging Face data set " + DATASET,
-            "url": f"https://huggingface.co/datasets/{DATASET}",
             "revision": REVISION,
         }
     splits = Counter(tune.file for tune in tunes)

@@ -17,8 +17,9 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from pipelines.dedup import NGRAM_INTERVALS, NearIndex
 from pipelines.engine import IN_PROCESS, Engine
+from pipelines.near_index import NearIndex
+from pipelines.ngram_kernel import NGRAM_INTERVALS
 from pipelines.plan import (
     SIDES,
     JsonValue,
@@ -159,7 +160,10 @@ class MusicSource:
                 )
                 transpositions = found.kept
                 lots.append(_Lot("transposed", len(transpositions)))
-                details["transposed"] = {"kept": len(found.kept), "dropped": dict(sorted(found.dropped.items()))}
+                details["transposed"] = {
+                    "kept": len(found.kept),
+                    "dropped": dict(sorted(found.dropped.items())),
+                }
         reached = sum(lot.num_samples for lot in lots)
         if wanted["train"] > reached and self.options.material != "real":
             recombinations, dropped = self._recombinations(tunes, engine)
@@ -231,7 +235,7 @@ class MusicSource:
         recombinations = Recombinations(
             recombiner=Recombiner(phrases, self.seed),
             real_sounds=frozenset(tune.sound for side in SIDES for tune in tunes.sides[side]),
-            test_tunes=NearIndex(np.frombuffer(flat, np.uint8), np.array(offsets, np.int64)),
+            test_tunes=NearIndex.build(np.frombuffer(flat, np.uint8), np.array(offsets, np.int64)),
             maker=self._maker,
         )
         return recombinations, dropped

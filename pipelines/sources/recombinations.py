@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.dedup import NearIndex
 from pipelines.engine import Engine
+from pipelines.near_index import NearIndex
 from pipelines.plan import SourceError
 from pipelines.sources.base_tunes import BaseTune
 from pipelines.sources.music_pairs import PairMaker, Pairs

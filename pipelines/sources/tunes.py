@@ -34,11 +34,6 @@ class Licence(StrEnum):
     """A user's own folder; its owner knows."""
 
 
-FILE_LICENCES = (Licence.NON_COMMERCIAL_UNCLEAR, Licence.NONE_STATED, Licence.USER)
-"""All that tunes from files can have: what the settings of such a corpus name where no licences
-were asked for, so that a licence of another catalogue does not change them."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawTune:
     """One tune as it stands in its file."""

@@ -5,7 +5,7 @@ symusic itself is never imported. abc2midi takes 400 tunes a process, a hundred 
 one; every output is byte-identical to that of a run on the tune alone, because
 
 - tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune), and what a
-  preset adds to them it adds to all, sentinels included;
+  preset adds to them every tune sets for itself;
 - each gets an `X:` number of its own, because outputs are named by it;
 - abc2midi returns 0 even after errors, so its output is read too;
 - a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
@@ -27,7 +27,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simulators.music.golden import golden_text, golden_tunes
-from simulators.music.presets import PRESETS, Preset, with_directives
+from simulators.music.presets import (
+    Preset,
+    check_preset,
+    with_compact_files,
+    with_directives,
+)
 from simulators.music.reasons import DropReason
 from simulators.sandbox import (
     OUTPUT_BYTES,
@@ -37,7 +42,6 @@ from simulators.sandbox import (
     SandboxFailed,
     run_limited,
 )
-from simulators.suggest import unknown_name
 
 BATCH_TUNES = 400
 """More would save little of a process' 5 ms, and cost more where a batch has to be repeated."""
@@ -77,16 +81,15 @@ def convert(tunes: Sequence[str], preset: Preset = "plain") -> list[bytes | Drop
         ValueError: a tune does not start with `X:1`, has an empty line, or no last line end; or
             there is no such preset.
     """
-    _check_preset(preset)
+    check_preset(preset)
     for number, tune in enumerate(tunes):
         if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
             raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
-    sentinel = with_directives(_SENTINEL, preset)
     results: list[bytes | DropReason] = []
     for start in range(0, len(tunes), BATCH_TUNES):
         texts = [with_directives(tune, preset) for tune in tunes[start : start + BATCH_TUNES]]
-        results += _convert_batch(texts, sentinel)
-    return _compact(results) if preset == "compact" else results
+        results += _convert_batch(texts)
+    return with_compact_files(results) if preset == "compact" else results
 
 
 def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
@@ -123,7 +126,7 @@ def golden_sha256(preset: Preset = "plain") -> str:
     Two builds that pass `check_converter` under one golden hash make the same corpora, as far as
     the golden tunes can tell. Every preset has a hash of its own.
     """
-    _check_preset(preset)
+    check_preset(preset)
     name = "" if preset == "plain" else f"preset {preset}\n"
     return hashlib.sha256(f"{golden_text()}{name}".encode()).hexdigest()
 
@@ -145,33 +148,19 @@ def _check_build(program: Path, _changed_ns: int) -> None:
             )
 
 
-def _check_preset(preset: str) -> None:
-    """Refuse a preset that does not exist."""
-    if preset not in PRESETS:
-        raise ValueError(unknown_name("preset", preset, PRESETS, in_order=True))
-
-
-def _compact(results: Sequence[bytes | DropReason]) -> list[bytes | DropReason]:
-    """Write the files among the results shorter."""
-    from simulators.music.compact_midi import compact_files
-
-    files = iter(compact_files([result for result in results if isinstance(result, bytes)]))
-    return [next(files) if isinstance(result, bytes) else result for result in results]
-
-
 _FIRST_LINE = "X:1\n"
-_SENTINEL = _FIRST_LINE + "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
+_SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
 """A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
 before it has left something behind (an unfinished tuplet does, and nothing is reported)."""
 
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
-def _convert_batch(tunes: Sequence[str], sentinel: str) -> list[bytes | DropReason]:
+def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
     """Convert tunes in one process if it goes well, else in parts."""
     if len(tunes) < 2:
         return [_convert_alone(tune) for tune in tunes]
-    text, first_lines = _join(tunes, sentinel)
+    text, first_lines = _join(tunes)
     run = _run(
         "abc2midi", ["in.abc", "-quiet"], {"in.abc": text.encode("ascii")}, _MAX_OUTPUT_BYTES
     )
@@ -193,10 +182,10 @@ def _convert_batch(tunes: Sequence[str], sentinel: str) -> list[bytes | DropReas
     if suspects and len(suspects) < len(tunes):
         alone = {i: _convert_alone(tunes[i]) for i in sorted(suspects)}
         others = [tunes[i] for i in range(done, len(tunes)) if i not in alone]
-        rest = iter(_convert_batch(others, sentinel))
+        rest = iter(_convert_batch(others))
         return results + [alone[i] if i in alone else next(rest) for i in range(done, len(tunes))]
     middle = len(tunes) // 2
-    return _convert_batch(tunes[:middle], sentinel) + _convert_batch(tunes[middle:], sentinel)
+    return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
 
 
 def _convert_alone(tune: str) -> bytes | DropReason:
@@ -209,20 +198,21 @@ def _convert_alone(tune: str) -> bytes | DropReason:
     return _reason(run)
 
 
-def _join(tunes: Sequence[str], sentinel: str) -> tuple[str, list[int]]:
+def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
     """Return one ABC file, and the line (from 1) at which each tune starts.
 
     Renumbered: a sentinel, tune, sentinel, tune, ..., sentinel.
     """
-    between = sentinel.removeprefix(_FIRST_LINE) + "\n"
-    between_lines = 1 + between.count("\n")
-    parts = [_FIRST_LINE, between]
-    line = 1 + between_lines
+    sentinel_lines = 2 + _SENTINEL.count("\n")
+    parts = [f"X:1\n{_SENTINEL}\n"]
+    line = 1 + sentinel_lines
     first_lines: list[int] = []
     for number, tune in enumerate(tunes, 1):
         first_lines.append(line)
-        parts.append(f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\nX:{2 * number + 1}\n{between}")
-        line += tune.count("\n") + 1 + between_lines
+        parts.append(
+            f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\nX:{2 * number + 1}\n{_SENTINEL}\n"
+        )
+        line += tune.count("\n") + 1 + sentinel_lines
     return "".join(parts), first_lines
 
 

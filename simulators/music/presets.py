@@ -18,10 +18,25 @@ symbols; `gchordon` stands here, as after a tick at "play chords", because a mod
 authors' files writes chord tracks full of notes. And they had another build of abc2midi (4.84).
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
+
+from simulators.music.reasons import DropReason
+from simulators.suggest import unknown_name
 
 Preset = Literal["plain", "compact", "easyabc"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+
+
+def check_preset(preset: str) -> None:
+    """Refuse a preset that does not exist.
+
+    Raises:
+        ValueError: names the nearest one and all.
+    """
+    if preset not in PRESETS:
+        raise ValueError(unknown_name("preset", preset, PRESETS, in_order=True))
+
 
 _MELODY = ["control 7 96", "control 10 64"]
 _CHORDS_ON = ["gchordon"]
@@ -47,10 +62,41 @@ def with_directives(tune: str, preset: Preset) -> str:
 
     >>> with_directives("X:1\nL:1/8\nM:4/4\nK:C\nCDEF|\n", "easyabc").split("\n")[1:4]
     ['%%MIDI control 7 96', '%%MIDI control 10 64', '%%MIDI program 0']
+
+    Raises:
+        ValueError: the tune is not in normal form.
     """
     if preset != "easyabc":
         return tune
-    number, unit, metre, key, body = tune.split("\n", 4)
+    lines = tune.split("\n", 4)
+    if len(lines) < 5 or not lines[3].startswith("K:"):
+        raise ValueError(f"this tune is not in normal form: {tune[:60]!r}")
+    number, unit, metre, key, body = lines
     # In normal form, whatever stands in quotes is a chord symbol.
     header = _WITH_CHORDS if '"' in body else _WITHOUT_CHORDS
     return f"{number}\n{header}{unit}\n{metre}\n{key}\n{_AFTER_KEY}{body}"
+
+
+def with_compact_files(results: Sequence[bytes | DropReason]) -> list[bytes | DropReason]:
+    """Return results with their files in fewer bytes; a broken one stays, to be judged as such.
+
+    In pieces, because the compiled reader takes all notes of its files at once.
+    """
+    # Not above: only this preset waits for the compiled loops.
+    from simulators.music.compact_midi import compact_files
+    from simulators.music.note_batches import read_note_batch
+
+    compact: list[bytes | DropReason] = []
+    for start in range(0, len(results), _COMPACT_FILES):
+        piece = list(results[start : start + _COMPACT_FILES])
+        files = [(place, file) for place, file in enumerate(piece) if isinstance(file, bytes)]
+        faults = read_note_batch([file for _, file in files]).fault_offsets.tolist()
+        whole = [found for found, fault in zip(files, faults, strict=True) if fault < 0]
+        shorter = compact_files([file for _, file in whole])
+        for (place, _), file in zip(whole, shorter, strict=True):
+            piece[place] = file
+        compact += piece
+    return compact
+
+
+_COMPACT_FILES = 10_000

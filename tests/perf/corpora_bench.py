@@ -1,14 +1,12 @@
-"""Building corpora: the toy CPU up to laid-out bytes, and real tunes to finished shards.
+"""Building corpora of the toy CPU: up to laid-out bytes, and the authors' stream as samples.
 
 Baselines in the same run: the toy machine and the authors' generator in plain Python (the tests'
-references), and abc2midi with one process a tune.
+references). Music stands in `music_bench`, real machines in `cpu_bench`.
 """
 
 import importlib.util
-import os
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,28 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.build import build_corpus
-from pipelines.engine import LocalEngine
 from pipelines.plan import Side
-from pipelines.sources.music import MusicOptions, MusicSource
 from pipelines.sources.paper import PaperSource
 from simulators.cpu.layout import lay_out
 from simulators.cpu.toy.machine import ToyCpu
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
 
 REPETITIONS = 5
 BATCH = 250
 NUM_BATCHES = 40
 PAPER_DRAWS: dict[Side, int] = {"train": 30_000, "test": 300}
-NUM_TUNES = {"train": 10_900, "test": 1_100}
 SETTINGS = {"64 bytes, 16 instructions": (64, 16), "1024 bytes, 255 instructions": (1024, 255)}
 
 
 def bench() -> list[dict[str, Any]]:
     """Measure and return the rows."""
     rows = [_toy(name, *sizes) for name, sizes in SETTINGS.items()]
-    return [*rows, _paper(), _music()]
+    return [*rows, _paper()]
 
 
 def _toy(name: str, memory_bytes: int, max_instructions: int) -> dict[str, Any]:
@@ -92,33 +84,6 @@ def _paper() -> dict[str, Any]:
         "toy CPU, the authors' stream: plan (distinctness) and shards as samples",
         "samples/CPU-s",
         "plain Python over its random, no files",
-        pairs,
-    )
-
-
-def _music() -> dict[str, Any]:
-    source = MusicSource(corpus="abc-midi", seed=0, options=MusicOptions())
-    tunes = [tune.abc for tune in golden_tunes()]
-
-    def one_at_a_time() -> int:
-        for tune in tunes:
-            convert([tune])
-        return len(tunes)
-
-    pairs: list[tuple[float, float]] = []
-    for _ in range(3):
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.monotonic()
-            build_corpus(
-                source, NUM_TUNES, Path(folder) / "out", engine=LocalEngine(os.cpu_count() or 1)
-            )
-            rate = sum(NUM_TUNES.values()) / (time.monotonic() - started)
-        started = time.monotonic()
-        pairs.append((rate, one_at_a_time() / (time.monotonic() - started)))
-    return _row(
-        "12,000 real tunes to finished shards, all cores",
-        "tunes/s",
-        "abc2midi, one process a tune, conversion alone",
         pairs,
     )
 

@@ -1,10 +1,17 @@
 """Converter presets: what they put into a tune's text, and the bytes that come of it."""
 
 import re
+from typing import cast
 
+import pytest
+
+from simulators.music import presets
+from simulators.music.compact_midi import compact_files
 from simulators.music.converter import convert
-from simulators.music.midi import read_notes
+from simulators.music.golden import golden_tunes
+from simulators.music.midi import MidiError, read_notes
 from simulators.music.presets import PRESETS, with_directives
+from simulators.music.reasons import DropReason
 
 HEADER = "X:1\nL:1/8\nM:4/4\nK:C\n"
 ONE_NOTE = HEADER + "C2|\n"
@@ -23,6 +30,12 @@ def test_only_easyabc_changes_the_text() -> None:
         "%%MIDI control 7 96\n"
         "C2|\n"
     )
+
+
+@pytest.mark.parametrize("tune", ["X:1\nK:C\nC\n", "X:1\nL:1/8\nM:4/4\nR:reel\nK:C\nC\n"])
+def test_easyabc_wants_the_normal_form(tune: str) -> None:
+    with pytest.raises(ValueError, match="this tune is not in normal form: 'X:1"):
+        convert([tune], "easyabc")
 
 
 def test_chord_symbols_bring_their_own_lines_in_easyabcs_order() -> None:
@@ -60,6 +73,33 @@ EASYABC_ONE_NOTE = """
 def test_easyabcs_bytes_of_one_note() -> None:
     expected = bytes.fromhex(re.sub("#.*", "", EASYABC_ONE_NOTE))
     assert convert([ONE_NOTE], "easyabc") == [expected]
+
+
+def test_compact_is_the_plain_file_in_fewer_bytes_with_the_same_notes() -> None:
+    tunes = [ONE_NOTE, CHORD, *(tune.abc for tune in golden_tunes())]
+    plain = [mid for mid in convert(tunes) if isinstance(mid, bytes)]
+    assert len(plain) == len(tunes)
+    compact = convert(tunes, "compact")
+    assert compact == compact_files(plain)
+    for one, other in zip(plain, compact, strict=True):
+        assert isinstance(other, bytes)
+        assert read_notes(other) == read_notes(one)
+        assert len(other) < len(one)
+
+
+def test_compact_drops_what_plain_drops_and_leaves_a_broken_file_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    too_low, tie = HEADER + "CDE B,,,,,, F|\n", HEADER + "CDEF G4-|\n"
+    monkeypatch.setattr(presets, "_COMPACT_FILES", 3)
+    results = convert([too_low, ONE_NOTE, tie, CHORD, too_low], "compact")
+    assert results[2] is DropReason.CONVERTER_ERROR
+    assert [results[0], results[4]] == convert([too_low]) * 2
+    with pytest.raises(MidiError, match="is over 0x7f"):
+        read_notes(cast("bytes", results[0]))
+    assert [results[1], results[3]] == convert([ONE_NOTE, CHORD], "compact")
+    assert convert([tie], "compact") == [DropReason.CONVERTER_ERROR]
+    assert convert([], "compact") == []
 
 
 def test_easyabc_changes_no_note_but_the_volume_of_chords() -> None:
