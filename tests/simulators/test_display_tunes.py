@@ -2,22 +2,25 @@
 
 import re
 
-from pipelines.dedup import interval_ngrams, is_near_duplicate, melody_intervals
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.near_index import NearIndex
 from pipelines.sources.tunes import music21_tunes
 from simulators.music.canonical import TuneRejected, canonicalise
 from simulators.music.converter import convert
 from simulators.music.display_tunes import display_tunes
-from simulators.music.midi import read_notes
+from simulators.music.note_batches import melody_batch, read_note_batch
 from simulators.music.piano_roll import read_roll
 
 BARS = {"jig": 16, "reel": 16, "waltz": 16, "march": 16, "air": 12}
 """Bars as played, repeats unfolded."""
 
 
-def melodies(tunes: list[str]) -> list[frozenset[bytes]]:
-    """Return the interval n-grams of every tune that converts."""
+def melodies(tunes: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the melodies of every tune that converts, in flat arrays."""
     files = [mid for mid in convert(tunes) if isinstance(mid, bytes)]
-    return [interval_ngrams(melody_intervals(read_notes(mid))) for mid in files]
+    return melody_batch(read_note_batch(files))
 
 
 def test_every_tune_is_in_normal_form_and_fills_its_bars() -> None:
@@ -44,11 +47,12 @@ def test_no_display_tune_is_a_near_duplicate_of_one_of_music21s() -> None:
             forms.add(canonicalise(raw.text))
         except TuneRejected:
             continue
-    theirs = melodies(sorted(forms))
-    assert len(theirs) > 12_000
+    intervals, offsets = melodies(sorted(forms))
+    assert len(offsets) > 12_000
+    theirs = NearIndex.build(intervals, offsets)
     ours = melodies([tune.abc for tune in display_tunes()])
-    assert not [(i, j) for i, one in enumerate(ours) for j, other in enumerate(theirs)
-                if is_near_duplicate(one, other)]  # fmt: skip
-    # The same jig in another key would have been found.
-    moved = display_tunes()[0].abc.replace("K:D\n", "K:Db\n")
-    assert is_near_duplicate(ours[0], melodies([moved])[0])
+    assert theirs.near(*ours).tolist() == [False] * 5
+    # The same jig in another key is one of ours; and what is theirs is found.
+    moved = melodies([display_tunes()[0].abc.replace("K:D\n", "K:Db\n")])
+    assert NearIndex.build(*ours).near(*moved).tolist() == [True]
+    assert theirs.near(intervals[: offsets[9]], offsets[:10]).all()
