@@ -26,7 +26,7 @@ def listen(board: Standing) -> Markup | None:
         tag("h3", "Listen"),
         tag(
             "p",
-            "Five tunes written for this project, converted by the entries; no test sample and "
+            "Tunes written for this project, converted by the entries; no test sample and "
             "nobody’s own tune is shown, because their licences do not clear them for a page. They "
             "count in no figure above.",
         ),
