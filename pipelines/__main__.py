@@ -197,6 +197,7 @@ def build_command(
             "sha256": {side: manifest.side_sha256(side) for side in SIDES},
             "dropped": {side: manifest.sides[side].dropped for side in SIDES},
             "planning": dataclasses.asdict(manifest.planning),
+            **{k: v for k, v in manifest.provenance.items() if k in ("base_tunes", "tiers")},
             "kept_shards": report.kept_shards,
             "built_shards": report.built_shards,
             "removed_shards": report.removed_shards,

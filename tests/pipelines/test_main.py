@@ -200,14 +200,14 @@ def test_a_folder_of_tunes_is_built_told_what_was_dropped_and_shown(
     words = ["build", "abc-midi", "--tunes", tunes, "--out", out]
     code, text, err = run(capsys, monkeypatch, *words, *counts, "--json")
     assert (code, err) == (0, "")
-    available = json.loads(text)["planning"]["available"]
-    assert sum(available.values()) == 2
-    counts[1], counts[3] = available["train"], available["test"]
+    tunes_of = json.loads(text)["base_tunes"]
+    assert sum(tunes_of.values()) == 2
+    counts[1], counts[3] = tunes_of["train"], tunes_of["test"]
     code, text, err = run(capsys, monkeypatch, *words, *counts)
     assert (code, err) == (0, "")
     assert "dropped in planning: 1 " in text
     assert "dropped from mine.abc: X:3" in text
-    side = "train" if available["train"] else "test"
+    side = "train" if tunes_of["train"] else "test"
     _, shown, _ = run(capsys, monkeypatch, "inspect", out, "--side", side)
     assert "K:" in shown
     assert "ticks per quarter" in shown
@@ -340,9 +340,10 @@ def test_more_samples_than_tunes_names_the_maximum(
 ) -> None:
     (tmp_path / "mine.abc").write_text(TUNES)
     words = ["build", "abc-midi", "--tunes", tmp_path, "--out", tmp_path / "out"]
-    code, _, err = run(capsys, monkeypatch, *words, "--train-samples", 3, "--workers", 1)
+    words += ["--workers", 1, "--test-samples", 0]
+    code, _, err = run(capsys, monkeypatch, *words, "--train-samples", 30)
     assert code == 2
-    assert "abc-midi: 3 train samples wanted, but there are only" in err
+    assert "abc-midi: 30 train samples wanted, but there are only" in err
     assert not (tmp_path / "out").exists()
 
 
