@@ -21,8 +21,9 @@ import hashlib
 import importlib.util
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from simulators.music.golden import golden_text, golden_tunes
 from simulators.music.reasons import DropReason
@@ -71,13 +72,48 @@ def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
         ConverterNotRun: the machine kept abc2midi from running; another time it may.
         ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
     """
-    for number, tune in enumerate(tunes):
-        if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
-            raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
-    results: list[bytes | DropReason] = []
-    for start in range(0, len(tunes), BATCH_TUNES):
-        results += _convert_batch(tunes[start : start + BATCH_TUNES])
-    return results
+    return _convert_batches(tunes, _convert_one)
+
+
+class Conversion(NamedTuple):
+    """What abc2midi made of one text, well or badly."""
+
+    files: tuple[bytes, ...]
+    """The files that it wrote, by name; one for each tune, none after a limit or a crash."""
+    fault: DropReason | None
+    """What was wrong; `None` where it ended by itself with 0, wrote, and reported no error."""
+
+
+def convert_alone(text: bytes) -> Conversion:
+    """Convert whatever stands in `text`, in a process of its own.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
+    """
+    run = _run("abc2midi", ["in.abc", "-quiet"], {"in.abc": text})
+    _check_ran("abc2midi", run)
+    files = tuple(run.files[name] for name in sorted(run.files))
+    well = run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output
+    if run.ending is not Ending.EXITED:
+        files = ()
+    return Conversion(files, None if well and files and all(files) else _reason(run))
+
+
+def convert_all(tunes: Sequence[str]) -> list[Conversion]:
+    """Return what `convert_alone` does for every tune, a batch in one process as `convert` has it.
+
+    The tunes must be in normal form, for the same reason.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
+        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
+    """
+    return [
+        found if isinstance(found, Conversion) else Conversion((found,), None)
+        for found in _convert_batches(tunes, lambda tune: convert_alone(tune.encode("ascii")))
+    ]
 
 
 def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
@@ -134,6 +170,8 @@ def _check_build(program: Path, _changed_ns: int) -> None:
             )
 
 
+_Alone = TypeVar("_Alone")
+"""What comes of a tune that is converted alone."""
 _FIRST_LINE = "X:1\n"
 _SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
 """A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
@@ -142,10 +180,21 @@ before it has left something behind (an unfinished tuplet does, and nothing is r
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
-def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
+def _convert_batches(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
+    """Convert tunes in batches; where that goes wrong, the tune at fault by `alone`."""
+    for number, tune in enumerate(tunes):
+        if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
+            raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
+    results: list[bytes | _Alone] = []
+    for start in range(0, len(tunes), BATCH_TUNES):
+        results += _convert_batch(tunes[start : start + BATCH_TUNES], alone)
+    return results
+
+
+def _convert_batch(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
     """Convert tunes in one process if it goes well, else in parts."""
     if len(tunes) < 2:
-        return [_convert_alone(tune) for tune in tunes]
+        return [alone(tune) for tune in tunes]
     text, first_lines = _join(tunes)
     run = _run(
         "abc2midi", ["in.abc", "-quiet"], {"in.abc": text.encode("ascii")}, _MAX_OUTPUT_BYTES
@@ -156,24 +205,23 @@ def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
     if run.ending is Ending.EXITED and run.exit_code == 0 and all(outputs):
         fresh, *after = sentinels
         suspects.update(i for i, sentinel in enumerate(after) if sentinel != fresh)
+        # Alone, what a tune prints and writes must stay below the limit of a single run.
+        room = OUTPUT_BYTES - len(run.output)
+        suspects.update(i for i, data in enumerate(converted) if len(data) > room)
         if not suspects and b"Error" not in run.output:
             return list(converted)
     if suspects and len(suspects) < len(tunes):
-        alone = {i: _convert_alone(tunes[i]) for i in sorted(suspects)}
-        rest = iter(_convert_batch([tune for i, tune in enumerate(tunes) if i not in alone]))
-        return [alone[i] if i in alone else next(rest) for i in range(len(tunes))]
+        apart = {i: alone(tunes[i]) for i in sorted(suspects)}
+        rest = iter(_convert_batch([tune for i, tune in enumerate(tunes) if i not in apart], alone))
+        return [apart[i] if i in apart else next(rest) for i in range(len(tunes))]
     middle = len(tunes) // 2
-    return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
+    return _convert_batch(tunes[:middle], alone) + _convert_batch(tunes[middle:], alone)
 
 
-def _convert_alone(tune: str) -> bytes | DropReason:
+def _convert_one(tune: str) -> bytes | DropReason:
     """Convert one tune in a process of its own: what every batch must agree with."""
-    run = _run("abc2midi", ["in.abc", "-quiet"], {"in.abc": tune.encode("ascii")})
-    _check_ran("abc2midi", run)
-    mid = run.files.get("in1.mid", b"")
-    if run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output and mid:
-        return mid
-    return _reason(run)
+    files, fault = convert_alone(tune.encode("ascii"))
+    return files[0] if fault is None else fault
 
 
 def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
