@@ -9,7 +9,7 @@ every output is byte-identical to that of a run on the tune alone, because
 - abc2midi returns 0 even after errors, so its output is read too;
 - a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
   tune leaves something behind in silence;
-- a tune with notes out of all range never shares a process;
+- a tune with notes or numbers out of all range never shares a process;
 - a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
   others again without them; where nothing is named (a crash) the batch is halved, down to the tune.
 
@@ -178,9 +178,10 @@ _SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
 """A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
 before it has left something behind (an unfinished tuplet does, and nothing is reported)."""
 
-_FAR_OCTAVE = re.compile(r"[,']{5}")
-"""Beyond ten octaves abc2midi reads accidentals from outside its table, where the tunes before have
-left what they left; no sentinel shows it, and such a tune is never put into a batch."""
+_EXTREME = re.compile(r"[,']{5}|[0-9]{4}")
+"""Tunes that never share a process. Beyond ten octaves abc2midi reads accidentals from outside its
+table, where the tunes before have left what they left, and no sentinel shows it. Numbers of four
+digits make files without end, which end a whole batch and name nobody."""
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
@@ -189,7 +190,7 @@ def _convert_batches(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> li
     for number, tune in enumerate(tunes):
         if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
             raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
-    apart = {i: alone(tune) for i, tune in enumerate(tunes) if _FAR_OCTAVE.search(tune)}
+    apart = {i: alone(tune) for i, tune in enumerate(tunes) if _EXTREME.search(tune)}
     together = [tune for i, tune in enumerate(tunes) if i not in apart]
     rest: list[bytes | _Alone] = []
     for start in range(0, len(together), BATCH_TUNES):
