@@ -1,10 +1,10 @@
 """Judge ABC that somebody else wrote: is it one tune, and what does abc2midi make of it?
 
 The bytes are hostile. What no tune needs is refused unread: bytes beyond printable ASCII, texts of
-more than 8 KB, directives (`%%`, `I:`), through which abc2midi can be made to read other files. The
-rest goes through abc2midi in the sandbox. A text that is in normal form may share its process with
-others, in batches whose results are those of single runs (`simulators.music.converter`); any other
-text gets a process of its own.
+more than 8 KB, directives, through which abc2midi can be made to read other files. The rest goes
+through abc2midi in the sandbox. A text that is in normal form may share its process with others, in
+batches whose results are those of single runs (`simulators.music.converter`); any other text gets a
+process of its own.
 
 It does not compare anything with a true tune. A bad text is a verdict; only a machine on which the
 converter does not run is an error.
@@ -32,7 +32,8 @@ class AbcFault(StrEnum):
     NOT_PLAIN_TEXT = "not_plain_text"
     """Bytes other than printable ASCII, tabs and line ends."""
     DIRECTIVE = "directive"
-    """`%%` or `I:`: it could make the converter read another file."""
+    """`%%` or `I:`, which could make abc2midi read another file; `P:` with repeats, from which it
+    makes other notes in every run."""
     NOT_ONE_TUNE = "not_one_tune"
     """No `X:` line, or more than one."""
     CONVERTER_REFUSED = "converter_refused"
@@ -90,7 +91,10 @@ def judge_abc(texts: Sequence[bytes]) -> list[WrittenAbc]:
 
 _NOTHING = Conversion((), None)
 _NOT_PLAIN = re.compile(rb"[^\t\n\r -~]")
-_DIRECTIVE = re.compile(rb"%%|(?:^|[\r\n\[])[ \t]*I[ \t]*:", re.IGNORECASE)
+_DIRECTIVE = re.compile(
+    rb"%% | (?:^|[\r\n\[]) [ \t]* (?: I[ \t]*: | P[ \t]*:[^\r\n\]]*[()0-9] )",
+    re.IGNORECASE | re.VERBOSE,
+)
 _TUNE_START = re.compile(rb"(?:^|[\r\n])[ \t]*X[ \t]*:")
 
 

@@ -28,6 +28,8 @@ CASES: dict[str, tuple[bytes, AbcFault | None, int, bool]] = {
     "an include": (b"X:1\n%%abc-include /etc/passwd\nK:C\nABc|\n", AbcFault.DIRECTIVE, 0, False),
     "a directive": (b"X:1\nK:C\n  %%MIDI program 300\nABc|\n", AbcFault.DIRECTIVE, 0, False),
     "an instruction": (b"X:1\nK:C\nA[I:x]Bc|\n", AbcFault.DIRECTIVE, 0, False),
+    "parts with repeats": (b"X:1\nP:(A9)9\nK:C\nABc|\n", AbcFault.DIRECTIVE, 0, False),
+    "the name of a part": (b"X:1\nK:C\nP:A\nABc|\n", None, 1, True),
     "no X:": (GOOD[4:], AbcFault.NOT_ONE_TUNE, 0, False),
     "two tunes": (GOOD + b"\n" + GOOD.replace(b"X:1", b"X:2"), AbcFault.NOT_ONE_TUNE, 2, False),
     "no key": (b"X:1\nL:1/8\nM:4/4\nABc|\n", AbcFault.CONVERTER_REFUSED, 0, False),
