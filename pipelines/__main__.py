@@ -24,6 +24,7 @@ from pipelines.corpora import CorpusConfig, change_corpus, find_corpus, load_cor
 from pipelines.corpus import CorpusError
 from pipelines.engine import LocalEngine
 from pipelines.inspect import find_sample, render_sample, sample_json
+from pipelines.leakage import find_leakage, leakage_faults, leakage_lines
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.plan import SIDES, Side
 from pipelines.sources.cpu_options import read_weights
@@ -198,10 +199,23 @@ def build_command(
 
 
 @app.command("verify")
-def verify_command(folder: Folder, as_json: Json = False) -> None:
+def verify_command(
+    folder: Folder,
+    leakage: Annotated[
+        bool,
+        typer.Option(
+            "--leakage",
+            help="Of tunes: also compare every melody of train with all of test, and look for "
+            "repeated files.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check every byte of a corpus against its manifest; exit code 1 if anything is wrong.
 
     Example: bgpt-data verify data/cpu-toy
+
+    No variant of a test tune in train: bgpt-data verify data/music --leakage
     """
     try:
         found = verify_corpus(folder)
@@ -210,8 +224,15 @@ def verify_command(folder: Folder, as_json: Json = False) -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
+    leaking = None
+    if leakage and not found.problems:
+        with _progress(found.name) as on_progress:
+            leaking = find_leakage(folder, on_progress)
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), indent=1))
+        content = dataclasses.asdict(found)
+        if leaking is not None:
+            content["leakage"] = dataclasses.asdict(leaking)
+        print(json.dumps(content, indent=1))
     elif not found.problems:
         print(
             f"{folder}: {found.name} is whole: {counted(found.samples, 'sample')} in "
@@ -221,7 +242,13 @@ def verify_command(folder: Folder, as_json: Json = False) -> None:
         print(f"error: {problem}", file=sys.stderr)
     if found.cure:
         print(found.cure, file=sys.stderr)
-    if found.problems:
+    if leaking is not None:
+        if not as_json:
+            for line in leakage_lines(leaking):
+                print(f"{folder}: {line}")
+        for line in leakage_faults(leaking):
+            print(f"error: {line}", file=sys.stderr)
+    if found.problems or (leaking is not None and not leaking.is_clean):
         raise typer.Exit(1)
 
 

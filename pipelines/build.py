@@ -79,7 +79,6 @@ _PACKAGES = (
     "numpy",
     "pyarrow",
     "pyelftools",
-    "rensa",
     "symusic",
     "unicorn",
 )

@@ -12,6 +12,7 @@ Opening checks that everything is there and of the recorded size; `SampleReader.
 
 import shlex
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -139,6 +140,17 @@ class SampleReader:
                 for j in range(first, first + self._num_segments)
             ]
         )
+
+    def shards(self) -> Iterator[list[tuple[bytes, ...]]]:
+        """Yield the samples of one shard after the other, in order; each is mapped only meanwhile.
+
+        Raises:
+            ShardCorrupt: as `read`.
+        """
+        for number in range(len(self._shards)):
+            first = number * SAMPLES_PER_SHARD
+            yield list(map(self.read, range(first, min(first + SAMPLES_PER_SHARD, len(self)))))
+            self._maps[number] = None
 
     def key(self, i: int) -> str:
         """Return the key of sample `i`."""

@@ -16,6 +16,7 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.metrics import Answer, Ratio, ratio
 from simulators.music.bars import Sound, Tune, read_bars, sounds_of
 from simulators.music.canonical import canonicalise
+from simulators.music.converter import check_converter
 from simulators.music.note_batches import read_note_batch
 from simulators.music.written_abc import judge_abc
 
@@ -92,9 +93,12 @@ def abc_metrics(
 
     Raises:
         ConverterMissing: abc2midi is not installed.
+        ConverterDiffers: this build of it writes other notes than the corpus has.
         ConverterNotRun: the machine kept abc2midi from running; another time it may.
     """
     rows, files = written_files(answers)
+    if files:
+        check_converter()
     verdicts = judge_abc(files)
     true_midis = _true_midis(tuple(sources[row] for row in rows))
     true_tunes = _true_tunes(tuple(targets[row] for row in rows))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipelines.dedup import NGRAM_INTERVALS, cluster_ids, melody_intervals
+from pipelines.dedup import cluster_ids
+from pipelines.ngram_kernel import NGRAM_INTERVALS
 from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.sources.tunes import (
@@ -34,6 +35,7 @@ from simulators.music.converter import (
     golden_sha256,
 )
 from simulators.music.midi import MidiError, read_notes
+from simulators.music.note_batches import melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
 from simulators.suggest import unknown_name
 
@@ -179,7 +181,6 @@ def _kept_pairs(
     forms = list(_distinct_forms(raw, licences, drops))
     converted = convert([form for _, form in forms])
     tunes: list[tuple[RawTune, bytes, bytes]] = []
-    melodies: list[bytes] = []
     seen: set[bytes] = set()
     for (tune, form), mid in zip(forms, converted, strict=True):
         abc = form.encode("ascii")
@@ -192,16 +193,15 @@ def _kept_pairs(
             drops.append(_Drop(tune=tune, reason=DropReason.PAIR_TOO_LONG, detail=detail))
         else:
             try:
-                notes = read_notes(mid)
+                read_notes(mid)
             except MidiError as error:
                 reason = DropReason.CONVERTER_BAD_MIDI
                 drops.append(_Drop(tune=tune, reason=reason, detail=str(error)))
                 continue
             seen.add(mid)
             tunes.append((tune, abc, mid))
-            melodies.append(melody_intervals(notes))
     groups = cluster_ids(
-        melodies,
+        *melody_batch(read_note_batch([mid for _, _, mid in tunes])),
         [hashlib.blake2b(mid, digest_size=16).hexdigest() for _, _, mid in tunes],
     )
     return [
