@@ -109,20 +109,15 @@ def run_limited(
         if exit_code is not None and not marker.exists():
             said = printed.read_bytes()[:200].decode("utf-8", "replace").strip()
             raise SandboxFailed(f"{program} was not started: code {exit_code}, {said!r}")
-        found = [path for path in sorted(work.iterdir()) if _is_new_file(path, files)]
-        total = printed.stat().st_size + sum(path.lstat().st_size for path in found)
-        ending = _ending(exit_code)
-        if total > output_bytes:
-            ending = Ending.OUTPUT_LIMIT
-        if ending is Ending.OUTPUT_LIMIT:
-            found = []
+        found = _take_new_files(work, files, output_bytes - printed.stat().st_size)
+        ending = Ending.OUTPUT_LIMIT if found is None else _ending(exit_code)
         with printed.open("rb") as stream:
             output = stream.read(output_bytes)
         return LimitedRun(
             ending=ending,
             exit_code=exit_code if exit_code is not None else -signal.SIGKILL,
             output=output,
-            files={path.name: path.read_bytes() for path in found},
+            files={} if found is None or ending is Ending.OUTPUT_LIMIT else found,
         )
 
 
@@ -258,9 +253,38 @@ def _kill_group(group: int) -> None:
         return
 
 
-def _is_new_file(path: Path, given: Mapping[str, bytes]) -> bool:
-    """Return whether the program made this plain file (no link, no folder)."""
-    return path.name not in given and path.is_file() and not path.is_symlink()
+def _take_new_files(work: Path, given: Mapping[str, bytes], room: int) -> dict[str, bytes] | None:
+    """Return the plain files (no links, no folders) that the program made, and delete them.
+
+    They come sorted by name. `None` if they are over `room` bytes together. By system calls on the
+    open folder: with a `Path` for each file, a batch of 400 files took as long here as in abc2midi.
+    """
+    with os.scandir(work) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name not in given and entry.is_file(follow_symlinks=False)
+        )
+    if room < 0:
+        return None
+    found: dict[str, bytes] = {}
+    folder = os.open(work, os.O_RDONLY)
+    try:
+        for name in names:
+            # Never through a link nor into a pipe, whatever has become of the name since.
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            try:
+                size = os.fstat(file).st_size
+                room -= size
+                if room < 0:
+                    return None
+                found[name] = os.read(file, size)
+            finally:
+                os.close(file)
+            os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+    return found
 
 
 def _ending(exit_code: int | None) -> Ending:

@@ -19,6 +19,7 @@ from pipelines.ngram_kernel import NGRAM_INTERVALS
 from pipelines.plan import SIDES, JsonValue, Plan, SampleShard, Side, SourceError
 from pipelines.sample import Sample, Segment, sample_key
 from pipelines.sources.tunes import (
+    FILE_LICENCES,
     Licence,
     RawTune,
     folder_tunes,
@@ -125,7 +126,7 @@ class MusicSource:
                 "seed": self.seed,
                 "options": {
                     "tunes": MUSIC21 if from_package else "folder",
-                    "licences": sorted(map(str, self.options.licences or Licence)),
+                    "licences": sorted(map(str, self.options.licences or FILE_LICENCES)),
                 },
                 "form_version": _FORM_VERSION,
                 "catalogue_sha256": _catalogue_sha256(raw),

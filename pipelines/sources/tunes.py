@@ -1,12 +1,14 @@
-"""Catalogues of tunes as raw text: the ones inside the music21 package, or a user's own folder.
+"""Tunes as raw text out of files: the ones inside the music21 package, or a user's own folder.
 
 Files are read as text and cut at their `X:` lines; music21 is neither imported nor asked to parse.
 No tune is part of this repository: they come out of the user's installed package. What a tune is
 worth is decided by `pipelines.sources.music`; only files that hold no tune at all are marked here.
+A file that cannot be read is an error and no drop: another time it may be read.
 """
 
 import importlib.util
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,8 +28,15 @@ class Licence(StrEnum):
     """For non-commercial use, by a statement whose standing is unclear (Essen folk songs)."""
     NONE_STATED = "none-stated"
     """The collection states none."""
+    MIT_RESEARCH_ONLY = "mit-research-only"
+    """MIT, and also "for research use only", by the same card (IrishMAN)."""
     USER = "user"
     """A user's own folder; its owner knows."""
+
+
+FILE_LICENCES = (Licence.NON_COMMERCIAL_UNCLEAR, Licence.NONE_STATED, Licence.USER)
+"""All that tunes from files can have: what the settings of such a corpus name where no licences
+were asked for, so that a licence of another catalogue does not change them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,16 +44,20 @@ class RawTune:
     """One tune as it stands in its file."""
 
     collection: str
-    """Name of music21's collection, or `user`."""
+    """Name of music21's collection, `irishman`, or `user`."""
     licence: Licence
     file: str
-    """Path below the catalogue's folder, with forward slashes."""
+    """Path below the catalogue's folder, with forward slashes; of a data set, the published split.
+    """
     number: str
-    """What its `X:` line says; not always a number, nor unique."""
+    """What its `X:` line says; not always a number, nor unique; empty where it has none."""
     place: int
     """Its place in the file, from 0."""
     text: str
     """From the `X:` line to the next one."""
+    control_codes: str = ""
+    """Lines on the tune's form that a data set gives beside it, each ended by a line feed, such as
+    `S:2`, `B:9`, `E:4`; empty where there are none, or none were asked for."""
     dropped: DropReason | None = None
     """Why the file as a whole is no source of tunes; `text` is empty then."""
 
@@ -78,7 +91,9 @@ def folder_tunes(folder: Path) -> list[RawTune]:
         SourceError: no such folder, no `.abc` file in it, or a file that cannot be read.
     """
     if not folder.is_dir():
-        raise SourceError(f"{folder}: no such folder of tunes (or give music21)")
+        raise SourceError(
+            f"{folder}: no such folder of tunes (or give music21, irishman or irishman:FOLDER)"
+        )
     tunes: list[RawTune] = []
     for path, file in _abc_files(folder):
         tunes += _tunes_of_file(path, file, "user", Licence.USER)
@@ -89,7 +104,10 @@ def folder_tunes(folder: Path) -> list[RawTune]:
 
 def _abc_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield `.abc` files with their path below `folder`, sorted by that path as text."""
-    files = [path for path in folder.rglob("*") if path.suffix.lower() == ".abc" and path.is_file()]
+    # What is neither a folder nor a file (a broken link, a pipe) is not passed over in silence.
+    files = [
+        path for path in folder.rglob("*") if path.suffix.lower() == ".abc" and not path.is_dir()
+    ]
     named = sorted((path.relative_to(folder).as_posix(), path) for path in files)
     return ((path, file) for file, path in named)
 
@@ -114,11 +132,16 @@ def _tunes_of_file(path: Path, file: str, collection: str, licence: Licence) -> 
         )
 
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f"{path}: cannot be read: it is no plain file; move it elsewhere")
+        if status.st_size > MAX_FILE_BYTES:
             return [tune("", "", dropped=DropReason.FILE_TOO_LARGE)]
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    if b"\0" in data:
+        return [tune("", "", dropped=DropReason.NOT_TEXT)]
     # Any byte is a character of Latin-1. Only words, which are dropped, are ever beyond ASCII.
     text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -151,8 +151,8 @@ _MUSIC = re.compile(
       (?P<plain> [{_PLAIN}]+ )
     | (?P<space> [ \t]+ )
     | (?P<quoted> "[^"]*" )
-    | (?P<decoration> ![^!\s|]+! )
-    | (?P<dropped> [`$*;\\!hijklmnopqrstwyIJKNQRUVWY]+ )
+    | (?P<decoration> ![^!\s|]+! | \+[a-z]*[h-y][a-z]*\+ )
+    | (?P<dropped> (?: [`$*;\\hijklmnopqrstwIJKNQRUVWY] | y[0-9]* )+ | ! )
     """,
     re.VERBOSE,
 )
@@ -213,7 +213,7 @@ def _canonical_notes(music: str) -> str:
             case "quoted" if _CHORD_SYMBOL.fullmatch(piece):
                 parts.append(piece)
             case "decoration" if piece[1:-1] in KEPT_DECORATIONS:
-                parts.append(piece)
+                parts.append(f"!{piece[1:-1]}!")
             case _:
                 pass
     return "".join(parts)
@@ -228,7 +228,8 @@ _CHORD_SYMBOL = re.compile(
 _DYNAMICS = ("pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff", "sfz")
 _ORNAMENTS = ("fermata", "trill", "roll", "staccato", "accent", "emphasis", ">", "tenuto")
 KEPT_DECORATIONS = frozenset([*_DYNAMICS, *_ORNAMENTS, "arpeggio"])
-"""`!...!` decorations that sound; others (fingering, segno, unknown ones) are dropped."""
+"""`!...!` decorations that sound; others (fingering, segno, unknown ones) are dropped. Also in the
+older spelling `+...+` where that cannot be a chord in the oldest, such as `+E3A3+` or `+f+`."""
 
 
 def _voice_name(value: str) -> str:

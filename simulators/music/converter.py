@@ -1,17 +1,19 @@
 """The only door to abc2midi and midi2abc: ABC in, MIDI bytes out, and back.
 
 Both programs come with the symusic package and are run as they are, as processes in the sandbox;
-symusic itself is never imported. abc2midi takes 200 tunes a process, twenty times faster than one;
-every output is byte-identical to that of a run on the tune alone, because
+symusic itself is never imported. abc2midi takes 400 tunes a process, a hundred times faster than
+one; every output is byte-identical to that of a run on the tune alone, because
 
-- tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune);
+- tunes must be in normal form (no `%%`, `R:`, `Q:` that would leak into the next tune), and what a
+  preset adds to them every tune sets for itself;
 - each gets an `X:` number of its own, because outputs are named by it;
 - abc2midi returns 0 even after errors, so its output is read too;
 - a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
   tune leaves something behind in silence;
 - a tune with notes or numbers out of all range never shares a process;
 - a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
-  others again without them; where nothing is named (a crash) the batch is halved, down to the tune.
+  others behind the first of them again without them; where nothing is named (a crash) the batch is
+  halved, down to the tune.
 
 A tune is dropped only for what it does alone, never for what its neighbour did, nor for what the
 machine did: a program that could not run to its own end is an error, `ConverterNotRun`.
@@ -27,6 +29,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from simulators.music.golden import golden_text, golden_tunes
+from simulators.music.presets import (
+    Preset,
+    check_preset,
+    with_compact_files,
+    with_directives,
+)
 from simulators.music.reasons import DropReason
 from simulators.sandbox import (
     OUTPUT_BYTES,
@@ -37,7 +45,8 @@ from simulators.sandbox import (
     run_limited,
 )
 
-BATCH_TUNES = 200
+BATCH_TUNES = 400
+"""More would save little of a process' 5 ms, and cost more where a batch has to be repeated."""
 KNOWN_ABC2MIDI_SHA256 = frozenset(
     [
         # symusic 0.6.0, manylinux x86-64: "5.02 February 16 2025"
@@ -47,7 +56,7 @@ KNOWN_ABC2MIDI_SHA256 = frozenset(
 """Builds whose golden files are known to come out alike; others are put to the test once."""
 
 _MAX_OUTPUT_BYTES = 16 * 2**20
-"""For a batch of 200; a tune's MIDI has 800 bytes on average."""
+"""For a batch of 400; a tune's MIDI has 800 bytes on average."""
 
 
 class ConverterMissing(RuntimeError):  # noqa: N818 - a state of the installation
@@ -62,18 +71,23 @@ class ConverterNotRun(OSError):  # noqa: N818 - a state of the machine
     """A program was not started, or was stopped by the machine and not by its input."""
 
 
-def convert(tunes: Sequence[str]) -> list[bytes | DropReason]:
+def convert(tunes: Sequence[str], preset: Preset = "plain") -> list[bytes | DropReason]:
     """Return the MIDI file of each tune, or why there is none.
 
     Tunes must be in normal form (`simulators.music.canonical`); others may disturb their
-    neighbours' bytes.
+    neighbours' bytes. What the presets are says `simulators.music.presets`.
 
     Raises:
         ConverterMissing: abc2midi is not installed.
         ConverterNotRun: the machine kept abc2midi from running; another time it may.
-        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
+        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end; or
+            there is no such preset.
     """
-    return _convert_batches(tunes, _convert_one)
+    check_preset(preset)
+    _check_forms(tunes)
+    texts = [with_directives(tune, preset) for tune in tunes]
+    results = _convert_batches(texts, _convert_one)
+    return with_compact_files(results) if preset == "compact" else results
 
 
 class Conversion(NamedTuple):
@@ -111,6 +125,7 @@ def convert_all(tunes: Sequence[str]) -> list[Conversion]:
         ConverterNotRun: the machine kept abc2midi from running; another time it may.
         ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
     """
+    _check_forms(tunes)
     return [
         found if isinstance(found, Conversion) else Conversion((found,), None)
         for found in _convert_batches(tunes, lambda tune: convert_alone(tune.encode("ascii")))
@@ -145,13 +160,15 @@ def check_converter() -> None:
     _check_build(program, program.stat().st_mtime_ns)
 
 
-def golden_sha256() -> str:
+def golden_sha256(preset: Preset = "plain") -> str:
     """Return a hash of the golden tunes with their MIDI: what this project takes for abc2midi.
 
     Two builds that pass `check_converter` under one golden hash make the same corpora, as far as
-    the golden tunes can tell.
+    the golden tunes can tell. Every preset has a hash of its own.
     """
-    return hashlib.sha256(golden_text().encode()).hexdigest()
+    check_preset(preset)
+    name = "" if preset == "plain" else f"preset {preset}\n"
+    return hashlib.sha256(f"{golden_text()}{name}".encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)
@@ -185,11 +202,15 @@ digits make files without end, which end a whole batch and name nobody."""
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
-def _convert_batches(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
-    """Convert tunes in batches; where that goes wrong, the tune at fault by `alone`."""
+def _check_forms(tunes: Sequence[str]) -> None:
+    """Refuse what is clearly not in normal form."""
     for number, tune in enumerate(tunes):
         if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
             raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
+
+
+def _convert_batches(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
+    """Convert tunes in batches; where that goes wrong, the tune at fault by `alone`."""
     apart = {i: alone(tune) for i, tune in enumerate(tunes) if _EXTREME.search(tune)}
     together = [tune for i, tune in enumerate(tunes) if i not in apart]
     rest: list[bytes | _Alone] = []
@@ -209,19 +230,27 @@ def _convert_batch(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list
     )
     outputs = [run.files.get(f"in{number}.mid", b"") for number in range(1, 2 * len(tunes) + 2)]
     sentinels, converted = outputs[::2], outputs[1::2]
-    suspects = set(_named_by_errors(run.output, first_lines))
+    named = _named_by_errors(run.output, first_lines)
+    suspects = set(named)
+    done = 0
     if run.ending is Ending.EXITED and run.exit_code == 0 and all(outputs):
         fresh, *after = sentinels
-        suspects.update(i for i, sentinel in enumerate(after) if sentinel != fresh)
+        suspects.update(i for i, file in enumerate(after) if file != fresh)
         # Alone, what a tune prints and writes must stay below the limit of a single run.
         room = OUTPUT_BYTES - len(run.output)
         suspects.update(i for i, data in enumerate(converted) if len(data) > room)
-        if not suspects and b"Error" not in run.output:
-            return list(converted)
+        if run.output.count(b"Error") == len(named):
+            # The program writes a tune's file before it reads on: as far as the first suspect, this
+            # was a batch without any trouble.
+            done = min(suspects, default=len(tunes))
+    if done == len(tunes):
+        return list(converted)
+    results: list[bytes | _Alone] = list(converted[:done])
     if suspects and len(suspects) < len(tunes):
         apart = {i: alone(tunes[i]) for i in sorted(suspects)}
-        rest = iter(_convert_batch([tune for i, tune in enumerate(tunes) if i not in apart], alone))
-        return [apart[i] if i in apart else next(rest) for i in range(len(tunes))]
+        others = [tunes[i] for i in range(done, len(tunes)) if i not in apart]
+        rest = iter(_convert_batch(others, alone))
+        return results + [apart[i] if i in apart else next(rest) for i in range(done, len(tunes))]
     middle = len(tunes) // 2
     return _convert_batch(tunes[:middle], alone) + _convert_batch(tunes[middle:], alone)
 
@@ -237,14 +266,16 @@ def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:
 
     Renumbered: a sentinel, tune, sentinel, tune, ..., sentinel.
     """
+    sentinel_lines = 2 + _SENTINEL.count("\n")
     parts = [f"X:1\n{_SENTINEL}\n"]
-    line = 1 + parts[0].count("\n")
+    line = 1 + sentinel_lines
     first_lines: list[int] = []
     for number, tune in enumerate(tunes, 1):
         first_lines.append(line)
-        parts.append(f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\n")
-        parts.append(f"X:{2 * number + 1}\n{_SENTINEL}\n")
-        line += parts[-2].count("\n") + parts[-1].count("\n")
+        parts.append(
+            f"X:{2 * number}\n{tune[len(_FIRST_LINE) :]}\nX:{2 * number + 1}\n{_SENTINEL}\n"
+        )
+        line += tune.count("\n") + 1 + sentinel_lines
     return "".join(parts), first_lines
 
 

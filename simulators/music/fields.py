@@ -24,9 +24,10 @@ def canonical_unit(value: str) -> str:
 
 def canonical_metre(value: str) -> str:
     """Return a metre as `n/d` or `none`; composite ones are added up."""
-    if value in _NAMED_METRES:
-        return _NAMED_METRES[value]
-    found = _METRE.fullmatch("".join(value.split()))
+    plain = "".join(value.split())
+    if plain in _NAMED_METRES:
+        return _NAMED_METRES[plain]
+    found = _METRE.fullmatch(plain)
     if found is None:
         raise TuneRejected(DropReason.UNKNOWN_METRE, repr(value))
     beats = sum(int(part) for part in found.group(1).strip("()").split("+"))
@@ -48,6 +49,8 @@ _KEY = re.compile(
 )
 _BARE_KEYS = {"": "none", "none": "none", "HP": "HP", "Hp": "Hp"}
 _CLEF = re.compile(r"clef=.*|treble.*|bass.*|alto.*|tenor.*|[+-]8.*")
+_STAFF = re.compile(r"\s+(?:middle|stafflines|staffscale|style)=\S+")
+"""How a staff looks. What changes the sound (`octave=`, `transpose=`) is not among it."""
 
 
 def canonical_key(value: str) -> str:
@@ -55,6 +58,7 @@ def canonical_key(value: str) -> str:
 
     An unknown mode is an error and not a guess: it may be a typing mistake for another key.
     """
+    value = _STAFF.sub("", value)
     if value in _BARE_KEYS:
         return _BARE_KEYS[value]
     found = _KEY.fullmatch(value)

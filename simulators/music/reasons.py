@@ -42,11 +42,18 @@ class DropReason(StrEnum):
     """The program reported nothing and wrote a broken file, as for a note that MIDI has no pitch
     for (`B,,,,,,`)."""
 
-    # The source (`pipelines.sources.music`)
+    # The source (`pipelines.sources`)
     FILE_TOO_LARGE = "file_too_large"
     """A file of the user's folder is over the size limit; it counts as one tune."""
+    NOT_TEXT = "not_text"
+    """A file of the user's folder has zero bytes, so it is no text in ASCII, Latin-1 or UTF-8,
+    whatever its name; it counts as one tune."""
     NO_TUNE = "no_tune"
-    """A file of the user's folder has no `X:` line; it counts as one tune."""
+    """A file of the user's folder has no `X:` line, or a row of a data set is empty; it counts as
+    one tune."""
+    UNKNOWN_CONTROL_CODE = "unknown_control_code"
+    """Control codes were asked for, and this tune's are not lines of `S:`, `B:` or `E:` with a
+    number."""
     LICENCE_NOT_WANTED = "licence_not_wanted"
     """The collection's licence is not among the licences asked for."""
     DUPLICATE_ABC = "duplicate_abc"

@@ -1,5 +1,6 @@
 """Catalogues of tunes: music21's files as text, and a user's folder."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -61,6 +62,37 @@ def test_a_file_without_a_tune_or_too_large_is_marked(
         ("large.abc", DropReason.FILE_TOO_LARGE),
         ("words.abc", DropReason.NO_TUNE),
     ]
+
+
+def test_a_file_that_holds_something_else_is_marked(tmp_path: Path) -> None:
+    (tmp_path / "picture.abc").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\nX:1\n")
+    (tmp_path / "empty.abc").write_bytes(b"")
+    assert [(tune.file, tune.dropped) for tune in folder_tunes(tmp_path)] == [
+        ("empty.abc", DropReason.NO_TUNE),
+        ("picture.abc", DropReason.NOT_TEXT),
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_and_no_drop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good.abc").write_text("X:1\nK:C\nC")
+    link = tmp_path / "link.abc"
+    link.symlink_to("nowhere.abc")
+    with pytest.raises(SourceError, match=r"link\.abc: cannot be read: No such file"):
+        folder_tunes(tmp_path)
+    link.unlink()
+    os.mkfifo(link)  # reading it would wait for ever
+    with pytest.raises(SourceError, match=r"link\.abc: cannot be read: it is no plain file"):
+        folder_tunes(tmp_path)
+    link.unlink()
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(SourceError, match=r"good\.abc: cannot be read: Permission denied"):
+        folder_tunes(tmp_path)
 
 
 def test_a_missing_or_empty_folder_is_one_clear_error(tmp_path: Path) -> None:

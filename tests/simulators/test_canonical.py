@@ -33,6 +33,10 @@ def body(music: str) -> str:
         ("!f!C !trill!D", None),
         # spaces and tabs become one space; none at either end
         ("  C \t D  ", "C D"),
+        # the older spelling of a decoration, unless it can be a chord in the oldest
+        ("+trill+C +segno+D", "!trill!C D"),
+        # what is dropped takes nothing of what follows with it, and leaves nothing of its own
+        ("C`!fermata!D*!D.S.!E y30 Fy2G !y2A", "C!fermata!DE FG A"),
         # line continuations, spacing, old line breaks, reserved letters
         ("CD\\\nEF`G y A!\nB$ nC*", "CD\nEFG A\nB C"),
         # comments and stylesheet lines
@@ -66,6 +70,7 @@ def test_a_body_has_one_form(given: str, expected: str | None) -> None:
         ("X:5\nM:C|\nL:1/16\nR:reel\nQ:1/4=120\nK: A Minor % so", "L:1/16\nM:2/2\nK:Am"),
         # the default unit length depends on the metre
         ("X:1\nM:2/4\nK:D Dorian", "L:1/16\nM:2/4\nK:Ddor"),
+        ("X:1\nM:C |\nK:Emix", "L:1/8\nM:2/2\nK:Emix"),
         ("X:1\nM:3/4\nK:Emix", "L:1/8\nM:3/4\nK:Emix"),
         ("X:1\nK:AMixolydian", "L:1/8\nM:4/4\nK:Amix"),
         ("X:1\nM:none\nK:F# Phrygian", "L:1/8\nM:none\nK:F#phr"),
@@ -73,6 +78,7 @@ def test_a_body_has_one_form(given: str, expected: str | None) -> None:
         ("X:1\nM:6/8\nK:D ^g _B clef=treble", "L:1/8\nM:6/8\nK:D ^g _b"),
         ("X:1\nM:6/8\nK:Bb bass", "L:1/8\nM:6/8\nK:Bb"),
         ("X:1\nM:6/8\nK:G treble8", "L:1/8\nM:6/8\nK:G"),
+        ("X:1\nM:6/8\nK:Ador stafflines=5 middle=d clef=alto", "L:1/8\nM:6/8\nK:Ador"),
         # no X: line, and the fields in another order; the last one counts
         ("L:1/4\nM:2/4\nM:4/4\nK:none", "L:1/4\nM:4/4\nK:none"),
     ],
@@ -89,7 +95,9 @@ def test_a_header_has_one_form(header: str, expected: str) -> None:
         ("K:Es\nCDE", DropReason.UNKNOWN_KEY, "'Es'"),
         ("K:Dmixm\nCDE", DropReason.UNKNOWN_KEY, "'Dmixm'"),
         ("K:G what is this\nCDE", DropReason.UNKNOWN_KEY, "what is this"),
+        ("K:G octave=-1\nCDE", DropReason.UNKNOWN_KEY, "octave=-1"),
         ("M:FREI4/4\nK:C\nCDE", DropReason.UNKNOWN_METRE, "FREI"),
+        ("M:\nK:C\nCDE", DropReason.UNKNOWN_METRE, "''"),
         ("M:0/4\nK:C\nCDE", DropReason.UNKNOWN_METRE, "0/4"),
         ("M:4/3\nK:C\nCDE", DropReason.UNKNOWN_METRE, "4/3"),
         ("L:1/5\nK:C\nCDE", DropReason.UNKNOWN_UNIT_LENGTH, "1/5"),
@@ -103,6 +111,7 @@ def test_a_header_has_one_form(header: str, expected: str) -> None:
         ("K:C\nCDE|\n\nGAB|", DropReason.MUSIC_AFTER_END, "GAB|"),
         ("K:C\nCDE @", DropReason.UNEXPECTED_CHARACTER, "'@'"),
         ("K:C\nCDé", DropReason.UNEXPECTED_CHARACTER, "'é'"),
+        ("K:C\n+CEG+ F", DropReason.UNEXPECTED_CHARACTER, "'+'"),
         ('K:C\nCD"E', DropReason.UNEXPECTED_CHARACTER, "'\"'"),
         ("K:C\n" + "C" * MAX_TEXT_CHARS, DropReason.TEXT_TOO_LONG, "characters"),
     ],

@@ -1,9 +1,11 @@
 """The converter: batches give the bytes of single runs, and a bad tune harms no neighbour."""
 
+import dataclasses
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -21,11 +23,13 @@ from simulators.music.converter import (
 )
 from simulators.music.golden import GoldenTune, golden_text, golden_tunes
 from simulators.music.midi import read_notes
+from simulators.music.presets import PRESETS, Preset
 from simulators.music.reasons import DropReason
 from simulators.sandbox import Ending, LimitedRun, SandboxFailed, run_limited
 
 HEADER = "X:1\nL:1/8\nM:4/4\nK:C\n"
 GOOD = HEADER + "|:CDEF GABc:|\n"
+WITH_CHORDS = HEADER + '|:"C"CDEF "G7"GABc:|\n'
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +52,18 @@ def test_golden_tunes_come_out_to_the_byte() -> None:
         assert canonicalise(tune.abc) == tune.abc
 
 
+@pytest.mark.parametrize("preset", PRESETS)
 def test_a_batch_gives_the_bytes_of_single_runs(
-    real_forms: list[str], monkeypatch: pytest.MonkeyPatch
+    real_forms: list[str], preset: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_batches = convert(real_forms)
+    # Few real tunes have chord symbols; here every other one gets some.
+    forms = [
+        form if number % 2 else form.replace("|", '|"Am7"', 2).replace("|", '|"G/B"', 1)
+        for number, form in enumerate(real_forms)
+    ]
+    in_batches = convert(forms, preset)
     monkeypatch.setattr(converter, "BATCH_TUNES", 1)
-    alone = convert(real_forms)
+    alone = convert(forms, preset)
     assert in_batches == alone
     assert sum(isinstance(result, bytes) for result in alone) > 400
     assert sum(isinstance(result, DropReason) for result in alone) > 5
@@ -84,12 +94,86 @@ def test_a_batch_gives_the_bytes_of_single_runs(
         ('!pp!CDEF "Am7"GABc', False),
     ],
 )
-def test_a_tune_does_not_reach_into_the_next(music: str, is_dropped: bool | None) -> None:
-    alone = convert([GOOD])
-    first, *others = convert([f"{HEADER}{music}\n", GOOD, GOOD])
-    assert others == alone * 2
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_tune_does_not_reach_into_the_next(
+    music: str, is_dropped: bool | None, preset: Preset
+) -> None:
+    for next_one in (GOOD, WITH_CHORDS):
+        alone = convert([next_one], preset)
+        first, *others = convert([f"{HEADER}{music}\n", next_one, next_one], preset)
+        assert others == alone * 2
     if is_dropped is not None:
         assert isinstance(first, DropReason) is is_dropped
+
+
+def test_what_came_before_a_bad_tune_is_not_converted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[int] = []
+
+    def counted(
+        argv: Sequence[str | Path], *, files: Mapping[str, bytes], **limits: int
+    ) -> LimitedRun:
+        runs.append(files["in.abc"].count(b"X:"))
+        return run_limited(argv, files=files, **limits)
+
+    tunes = [f"{HEADER}C{number} E F G|\n" for number in range(1, 10)]
+    alone = [convert([tune])[0] for tune in tunes]
+    tunes[4], alone[4] = HEADER + "CDEF G4-|\n", DropReason.CONVERTER_ERROR  # named by an error
+    tunes[6] = HEADER + "CDEF (3CD\n"  # given away by the sentinel behind it
+    alone[6] = convert([tunes[6]])[0]
+    monkeypatch.setattr(converter, "run_limited", counted)
+    assert convert(tunes) == alone
+    assert runs == [19, 1, 1, 7]  # all; each suspect; the three others behind the first suspect
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_good_tunes_take_one_process_under_every_preset(
+    preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+
+    def counted(
+        argv: Sequence[str | Path], *, files: Mapping[str, bytes], **limits: int
+    ) -> LimitedRun:
+        runs.append(files["in.abc"].count(b"X:"))
+        return run_limited(argv, files=files, **limits)
+
+    monkeypatch.setattr(converter, "run_limited", counted)
+    convert([GOOD, WITH_CHORDS, GOOD, WITH_CHORDS], preset)
+    assert runs == [9]
+
+
+def test_an_error_that_names_no_line_leaves_nothing_standing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[int] = []
+
+    def stand_in(
+        argv: Sequence[str | Path], *, files: Mapping[str, bytes], **limits: int
+    ) -> LimitedRun:
+        runs.append(files["in.abc"].count(b"X:"))
+        run = run_limited(argv, files=files, **limits)
+        return dataclasses.replace(run, output=b"Error somewhere") if len(runs) == 1 else run
+
+    expected = convert([GOOD])
+    monkeypatch.setattr(converter, "run_limited", stand_in)
+    assert convert([GOOD] * 4) == expected * 4
+    assert runs == [9, 5, 5]
+
+
+def test_every_preset_has_a_golden_hash_of_its_own() -> None:
+    plain = hashlib.sha256(golden_text().encode()).hexdigest()
+    assert golden_sha256() == golden_sha256("plain") == plain
+    assert len({golden_sha256(preset) for preset in PRESETS}) == len(PRESETS) == 3
+
+
+def test_an_unknown_preset_is_refused_with_its_name() -> None:
+    unknown = cast("Preset", "compat")
+    with pytest.raises(ValueError, match="unknown preset 'compat': did you mean 'compact'"):
+        convert([GOOD], unknown)
+    with pytest.raises(ValueError, match="Known: plain, compact, easyabc"):
+        golden_sha256(unknown)
 
 
 def test_a_tune_that_makes_its_neighbour_crash_is_found_by_halving(

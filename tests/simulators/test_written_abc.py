@@ -64,13 +64,24 @@ def test_verdicts_are_those_of_single_runs_whatever_stands_beside() -> None:
         assert (found.fault, found.midis) == (None, (tune.mid,))
 
 
-def test_a_note_out_of_range_hears_nothing_of_the_tunes_before_it() -> None:
-    """abc2midi looks up its accidental outside a table, where the last tune has left something."""
-    sharp = b"X:1\nL:1/8\nM:4/4\nK:C#\n^A^B^c ^d^e^f|^A,^B,|\n"
-    for mark in (b",", b"'"):
-        far = HEAD + b"A" + mark * 900 + b"Bc|\n"
-        found = judge_abc([sharp] * 3 + [far] + [sharp] * 3)[3]
-        assert found.midis == convert_alone(far).files != ()
+@pytest.mark.parametrize("extreme", [b"A" + b"," * 900, b"c'''''", b"Z9999", b"(3:2:9999"])
+def test_what_could_reach_into_neighbours_unseen_gets_a_process_of_its_own(
+    extreme: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """abc2midi looks up accidentals outside a table for such notes, where other tunes left some."""
+    batches: list[bytes] = []
+    real = sandbox.run_limited
+
+    def watched(*args: object, files: dict[str, bytes], **kwargs: object) -> LimitedRun:
+        batches.append(files["in.abc"])
+        return real(*args, files=files, **kwargs)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(converter, "run_limited", watched)
+    far = HEAD + extreme + b"Bc|\n"
+    found = judge_abc([GOOD, far, GOOD])
+    assert [batch.count(b"X:") for batch in batches if extreme in batch] == [1]
+    assert len(batches) == 2
+    assert found[1].midis == convert_alone(far).files != ()
 
 
 def test_a_missing_line_end_changes_nothing() -> None:
