@@ -28,9 +28,10 @@ from benchmarks.samples import load_samples
 from benchmarks.scorer import score
 from benchmarks.submission import SubmissionError, read_predictions
 from benchmarks.tasks.registry import TASKS, find_task
-from pipelines.command_line import run
+from pipelines.command_line import MISTAKES, run
 from pipelines.corpus import Corpus
 from pipelines.engine import LocalEngine
+from simulators.music.converter import ConverterDiffers, ConverterMissing
 
 app = typer.Typer(
     name="bgpt-bench",
@@ -279,7 +280,7 @@ def _progress(title: str) -> Generator[Callable[[int, int], None]]:
 
 def main() -> None:
     """Run the command line; every user's mistake is one line and exit code 2."""
-    run(app)
+    run(app, mistakes=(*MISTAKES, ConverterMissing, ConverterDiffers))
 
 
 if __name__ == "__main__":

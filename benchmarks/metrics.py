@@ -25,8 +25,13 @@ UNITS: Final[dict[str, str]] = {
     "free_running_state_accuracy": "fraction",
     "free_running_trace_accuracy": "fraction",
     "free_running_file_accuracy": "fraction",
-    "free_running_note_f1": "fraction",
     "free_running_valid_file_share": "fraction",
+    "free_running_note_f1": "fraction",
+    "free_running_key_accuracy": "fraction",
+    "free_running_metre_accuracy": "fraction",
+    "free_running_bar_accuracy": "fraction",
+    "free_running_full_bar_share": "fraction",
+    "free_running_edit_similarity": "fraction",
 }
 """Every metric of the benchmark and its unit, in the order of a report."""
 

@@ -1,23 +1,19 @@
 """`abc-to-midi` and `midi-to-abc`: one whole file is given, the other is scored.
 
 Beside the likelihood of the true target stands the control: the same target after another tune's
-source. Who pays nothing for the wrong source does not read it. A written MIDI file is also compared
-by its notes; a file that the strict reader refuses has none right.
+source. Who pays nothing for the wrong source does not read it. What was written is also judged as
+music, see `benchmarks.tasks.conversion_metrics`.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
-from benchmarks.metrics import Answer, Ratio, ratio, written_exactly
+from benchmarks.metrics import Answer, Ratio, written_exactly
 from benchmarks.task import BreakdownRow, Item, SampleSet, TaskError, TaskSpec
+from benchmarks.tasks.conversion_metrics import abc_metrics, edit_similarity, midi_metrics
 from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
-from simulators.music.midi import MidiError, Score, read_score, salvage_score
-
-NoteCounts = Counter[tuple[int, int, Fraction, Fraction]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +51,16 @@ class ConversionTask:
         return Continuation(prompt=prompt, target=target)
 
     def own_metrics(self, items: Sequence[Item], answers: Sequence[Answer]) -> Mapping[str, Ratio]:
-        """Measure exact files and, for MIDI, notes."""
+        """Measure exact files, edits, and what was written as music."""
         targets = [item.continuation.target for item in items]
-        measured = {"free_running_file_accuracy": written_exactly(answers, targets)}
+        measured = {
+            "free_running_file_accuracy": written_exactly(answers, targets),
+            "free_running_edit_similarity": edit_similarity(answers, targets),
+        }
         if self.target == "mid":
-            measured["free_running_note_f1"] = note_f1(answers, targets)
-            measured["free_running_valid_file_share"] = valid_files(answers)
+            measured |= midi_metrics(answers, targets)
+        else:
+            measured |= abc_metrics(answers, targets, [_source_of(item) for item in items])
         return {name: found for name, found in measured.items() if found is not None}
 
     def breakdowns(
@@ -72,57 +72,19 @@ class ConversionTask:
         return {}
 
 
-def note_f1(answers: Sequence[Answer], targets: Sequence[bytes]) -> Ratio | None:
-    """Return the mean over files of the F1 between written and true notes.
-
-    A note is (channel, pitch, start, length), both in quarter notes, exactly; notes are compared as
-    multisets. No two notes are matched that differ at all. A written file is read up to its first
-    malformed event, whatever length its track declares (`salvage_score`): that length stands before
-    the notes, and one wrong digit there must not hide them. `valid_files` counts the well-formed.
-    """
-    parts: list[tuple[int, float, float]] = []
-    for i, (answer, target) in enumerate(zip(answers, targets, strict=True)):
-        if answer.free_running is None:
-            continue
-        true = _notes(salvage_score(target))
-        parts.append((i, _f1(_notes(salvage_score(answer.free_running)), true), 1.0))
-    return ratio(parts)
+def _source_of(item: Item) -> bytes:
+    """Return the file that is given."""
+    source = item.continuation.prompt.source
+    assert source is not None, "a conversion has a source"
+    return source.data
 
 
-def valid_files(answers: Sequence[Answer]) -> Ratio | None:
-    """Return the share of written files that a strict MIDI reader takes whole."""
-    written = [(i, a.free_running) for i, a in enumerate(answers) if a.free_running is not None]
-    return ratio([(i, float(_is_valid(data)), 1.0) for i, data in written])
-
-
-def _is_valid(data: bytes) -> bool:
-    try:
-        read_score(data)
-    except MidiError:
-        return False
-    return True
-
-
-def _notes(score: Score | None) -> NoteCounts:
-    """Return a file's notes; none of a file without a readable header."""
-    if score is None:
-        return Counter()
-    quarter = score.ticks_per_quarter
-    return Counter(
-        (
-            note.channel,
-            note.pitch,
-            Fraction(note.start_tick, quarter),
-            Fraction(note.duration_ticks, quarter),
-        )
-        for note in score.notes
-    )
-
-
-def _f1(written: NoteCounts, true: NoteCounts) -> float:
-    both = written.total() + true.total()
-    return 2 * (written & true).total() / both if both else 1.0
-
+_ABC_METRICS: Final = (
+    "free_running_key_accuracy",
+    "free_running_metre_accuracy",
+    "free_running_bar_accuracy",
+    "free_running_full_bar_share",
+)
 
 CONVERSIONS: Final = tuple(
     ConversionTask(
@@ -130,7 +92,7 @@ CONVERSIONS: Final = tuple(
         target=target,
         spec=TaskSpec(
             name=name,
-            version=1,
+            version=2,
             corpus="abc-midi",
             given=given,
             scored=scored,
@@ -141,11 +103,10 @@ CONVERSIONS: Final = tuple(
                 "teacher_forced_byte_accuracy",
                 "free_running_byte_accuracy",
                 "free_running_file_accuracy",
-                *(
-                    ("free_running_note_f1", "free_running_valid_file_share")
-                    if target == "mid"
-                    else ()
-                ),
+                "free_running_valid_file_share",
+                "free_running_note_f1",
+                *(_ABC_METRICS if target == "abc" else ()),
+                "free_running_edit_similarity",
             ),
             shuffled_source=True,
             written_limit=limit,

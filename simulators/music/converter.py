@@ -10,6 +10,7 @@ one; every output is byte-identical to that of a run on the tune alone, because
 - abc2midi returns 0 even after errors, so its output is read too;
 - a sentinel, always the same short tune, stands between the tunes: it comes out changed where a
   tune leaves something behind in silence;
+- a tune with notes or numbers out of all range never shares a process;
 - a batch with any trouble is taken apart: tunes named by an error or a sentinel are run alone, the
   others behind the first of them again without them; where nothing is named (a crash) the batch is
   halved, down to the tune.
@@ -23,8 +24,9 @@ import hashlib
 import importlib.util
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from simulators.music.golden import golden_text, golden_tunes
 from simulators.music.presets import (
@@ -82,14 +84,52 @@ def convert(tunes: Sequence[str], preset: Preset = "plain") -> list[bytes | Drop
             there is no such preset.
     """
     check_preset(preset)
-    for number, tune in enumerate(tunes):
-        if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
-            raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
-    results: list[bytes | DropReason] = []
-    for start in range(0, len(tunes), BATCH_TUNES):
-        texts = [with_directives(tune, preset) for tune in tunes[start : start + BATCH_TUNES]]
-        results += _convert_batch(texts)
+    _check_forms(tunes)
+    texts = [with_directives(tune, preset) for tune in tunes]
+    results = _convert_batches(texts, _convert_one)
     return with_compact_files(results) if preset == "compact" else results
+
+
+class Conversion(NamedTuple):
+    """What abc2midi made of one text, well or badly."""
+
+    files: tuple[bytes, ...]
+    """The files that it wrote, by name; one for each tune, none after a limit or a crash."""
+    fault: DropReason | None
+    """What was wrong; `None` where it ended by itself with 0, wrote, and reported no error."""
+
+
+def convert_alone(text: bytes) -> Conversion:
+    """Convert whatever stands in `text`, in a process of its own.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
+    """
+    run = _run("abc2midi", ["in.abc", "-quiet"], {"in.abc": text})
+    _check_ran("abc2midi", run)
+    files = tuple(run.files[name] for name in sorted(run.files))
+    well = run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output
+    if run.ending is not Ending.EXITED:
+        files = ()
+    return Conversion(files, None if well and files and all(files) else _reason(run))
+
+
+def convert_all(tunes: Sequence[str]) -> list[Conversion]:
+    """Return what `convert_alone` does for every tune, a batch in one process as `convert` has it.
+
+    The tunes must be in normal form, for the same reason.
+
+    Raises:
+        ConverterMissing: abc2midi is not installed.
+        ConverterNotRun: the machine kept abc2midi from running; another time it may.
+        ValueError: a tune does not start with `X:1`, has an empty line, or no last line end.
+    """
+    _check_forms(tunes)
+    return [
+        found if isinstance(found, Conversion) else Conversion((found,), None)
+        for found in _convert_batches(tunes, lambda tune: convert_alone(tune.encode("ascii")))
+    ]
 
 
 def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
@@ -148,18 +188,42 @@ def _check_build(program: Path, _changed_ns: int) -> None:
             )
 
 
+_Alone = TypeVar("_Alone")
+"""What comes of a tune that is converted alone."""
 _FIRST_LINE = "X:1\n"
 _SENTINEL = "L:1/8\nM:4/4\nK:C\nCDEF GABc|\n"
 """A tune between the tunes. Where it comes out otherwise than at the start of the process, the tune
 before it has left something behind (an unfinished tuplet does, and nothing is reported)."""
 
+_EXTREME = re.compile(r"[,']{5}|[0-9]{4}")
+"""Tunes that never share a process. Beyond ten octaves abc2midi reads accidentals from outside its
+table, where the tunes before have left what they left, and no sentinel shows it. Numbers of four
+digits make files without end, which end a whole batch and name nobody."""
 _ERROR_LINE = re.compile(rb"Error in line-char (\d+)-")
 
 
-def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
+def _check_forms(tunes: Sequence[str]) -> None:
+    """Refuse what is clearly not in normal form."""
+    for number, tune in enumerate(tunes):
+        if not tune.startswith(_FIRST_LINE) or not tune.endswith("\n") or "\n\n" in tune:
+            raise ValueError(f"tune {number} is not in normal form: {tune[:60]!r}")
+
+
+def _convert_batches(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
+    """Convert tunes in batches; where that goes wrong, the tune at fault by `alone`."""
+    apart = {i: alone(tune) for i, tune in enumerate(tunes) if _EXTREME.search(tune)}
+    together = [tune for i, tune in enumerate(tunes) if i not in apart]
+    rest: list[bytes | _Alone] = []
+    for start in range(0, len(together), BATCH_TUNES):
+        rest += _convert_batch(together[start : start + BATCH_TUNES], alone)
+    others = iter(rest)
+    return [apart[i] if i in apart else next(others) for i in range(len(tunes))]
+
+
+def _convert_batch(tunes: Sequence[str], alone: Callable[[str], _Alone]) -> list[bytes | _Alone]:
     """Convert tunes in one process if it goes well, else in parts."""
     if len(tunes) < 2:
-        return [_convert_alone(tune) for tune in tunes]
+        return [alone(tune) for tune in tunes]
     text, first_lines = _join(tunes)
     run = _run(
         "abc2midi", ["in.abc", "-quiet"], {"in.abc": text.encode("ascii")}, _MAX_OUTPUT_BYTES
@@ -172,30 +236,29 @@ def _convert_batch(tunes: Sequence[str]) -> list[bytes | DropReason]:
     if run.ending is Ending.EXITED and run.exit_code == 0 and all(outputs):
         fresh, *after = sentinels
         suspects.update(i for i, file in enumerate(after) if file != fresh)
+        # Alone, what a tune prints and writes must stay below the limit of a single run.
+        room = OUTPUT_BYTES - len(run.output)
+        suspects.update(i for i, data in enumerate(converted) if len(data) > room)
         if run.output.count(b"Error") == len(named):
             # The program writes a tune's file before it reads on: as far as the first suspect, this
             # was a batch without any trouble.
             done = min(suspects, default=len(tunes))
     if done == len(tunes):
         return list(converted)
-    results: list[bytes | DropReason] = list(converted[:done])
+    results: list[bytes | _Alone] = list(converted[:done])
     if suspects and len(suspects) < len(tunes):
-        alone = {i: _convert_alone(tunes[i]) for i in sorted(suspects)}
-        others = [tunes[i] for i in range(done, len(tunes)) if i not in alone]
-        rest = iter(_convert_batch(others))
-        return results + [alone[i] if i in alone else next(rest) for i in range(done, len(tunes))]
+        apart = {i: alone(tunes[i]) for i in sorted(suspects)}
+        others = [tunes[i] for i in range(done, len(tunes)) if i not in apart]
+        rest = iter(_convert_batch(others, alone))
+        return results + [apart[i] if i in apart else next(rest) for i in range(done, len(tunes))]
     middle = len(tunes) // 2
-    return _convert_batch(tunes[:middle]) + _convert_batch(tunes[middle:])
+    return _convert_batch(tunes[:middle], alone) + _convert_batch(tunes[middle:], alone)
 
 
-def _convert_alone(tune: str) -> bytes | DropReason:
+def _convert_one(tune: str) -> bytes | DropReason:
     """Convert one tune in a process of its own: what every batch must agree with."""
-    run = _run("abc2midi", ["in.abc", "-quiet"], {"in.abc": tune.encode("ascii")})
-    _check_ran("abc2midi", run)
-    mid = run.files.get("in1.mid", b"")
-    if run.ending is Ending.EXITED and run.exit_code == 0 and b"Error" not in run.output and mid:
-        return mid
-    return _reason(run)
+    files, fault = convert_alone(tune.encode("ascii"))
+    return files[0] if fault is None else fault
 
 
 def _join(tunes: Sequence[str]) -> tuple[str, list[int]]:

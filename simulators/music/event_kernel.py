@@ -92,6 +92,24 @@ def meta_length_fits(meta: int, length: int) -> bool:
 
 
 @numba.njit(cache=True)
+def meta_content_fits(file: NDArray[np.uint8], meta: int, content: int) -> bool:
+    """Return whether the content of a meta, from `content` on, means something."""
+    if meta == 0x59:
+        sharps = int(np.int64(file[content]))
+        return (sharps <= 7 or sharps >= 249) and file[content + 1] <= 1
+    return meta != 0x54 or file[content] < 0x80
+
+
+@numba.njit(cache=True)
+def exclusive_content_fits(file: NDArray[np.uint8], content: int, after: int) -> bool:
+    """Return whether a system exclusive message holds data, and at most its own end after that."""
+    for place in range(content, after):
+        if file[place] >= 0x80 and not (place == after - 1 and file[place] == 0xF7):
+            return False
+    return True
+
+
+@numba.njit(cache=True)
 def _is_header(file: NDArray[np.uint8]) -> bool:
     return _has_name(file, 0, 0x68, 0x64)
 

@@ -80,6 +80,7 @@ _META_LENGTHS = {
     0x59: ("key signature", 2),
 }
 _END_OF_TRACK = 0x2F
+_SMPTE_OFFSET, _KEY_SIGNATURE = 0x54, 0x59
 _NOTE_OFF, _NOTE_ON = 0x8, 0x9
 _MAX_VARIABLE_LENGTH_BYTES = 4
 
@@ -279,22 +280,37 @@ def _track_events(data: bytes, start: int, end: int) -> Iterator[tuple[Event, in
             after = content + length
             if after > end:
                 _cut_short(end)
-            if prefix:
-                _check_meta(at, prefix[0], length)
             payload = prefix + data[content:after]
+            if prefix:
+                _check_meta(at, payload)
+            elif not data[content:after].removesuffix(b"\xf7").isascii():
+                raise MidiError(content, "a system exclusive message of data over 0x7f")
         else:
             raise MidiError(at - 1, f"status {status:#04x} has no place in a file")
         yield Event(delta, status, payload), after
         at = after
 
 
-def _check_meta(at: int, kind: int, length: int) -> None:
-    """Refuse a meta of another length than its own."""
+def _check_meta(at: int, payload: bytes) -> None:
+    """Refuse a meta of another length than its own, and values that mean nothing."""
+    kind, content = payload[0], payload[1:]
     if kind > 0x7F:
         raise MidiError(at, f"meta type {kind:#04x} is over 0x7f")
-    if kind in _META_LENGTHS and _META_LENGTHS[kind][1] != length:
+    if kind in _META_LENGTHS and _META_LENGTHS[kind][1] != len(content):
         name, expected = _META_LENGTHS[kind]
-        raise MidiError(at, f"{name} of {length} bytes, expected {expected}")
+        raise MidiError(at, f"{name} of {len(content)} bytes, expected {expected}")
+    if kind == _KEY_SIGNATURE and not (-7 <= _signed(content[0]) <= 7 and content[1] <= 1):
+        raise MidiError(
+            at,
+            f"key signature of {_signed(content[0])} sharps in mode {content[1]}, expected "
+            "-7 to 7 in 0 or 1",
+        )
+    if kind == _SMPTE_OFFSET and content[0] > 0x7F:
+        raise MidiError(at, f"SMPTE offset of hours {content[0]:#04x}, expected 0rrhhhhh")
+
+
+def _signed(byte: int) -> int:
+    return byte - 256 if byte > 0x7F else byte
 
 
 def _cut_short(end: int) -> NoReturn:

@@ -21,8 +21,10 @@ from simulators.music.event_kernel import (
     HEADER_BYTES,
     NO_FAULT,
     division,
+    exclusive_content_fits,
     header_fault,
     is_track,
+    meta_content_fits,
     meta_length_fits,
     number,
     variable_length,
@@ -252,8 +254,12 @@ def _read_track(
                 meta = int(np.int64(file[at]))
                 if meta > 0x7F or not meta_length_fits(meta, length):
                     return at, begin, False, note, num_open
+                if not meta_content_fits(file, meta, content):
+                    return at, begin, False, note, num_open
                 if meta == 0x2F:
                     return NO_FAULT, content, True, note, num_open
+            elif not exclusive_content_fits(file, content, content + length):
+                return content, begin, False, note, num_open
             at = content + length
         else:
             return at - 1, begin, False, note, num_open

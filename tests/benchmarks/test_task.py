@@ -1,7 +1,6 @@
 """The tasks: what they ask, their limits, the shuffled source, the breakdown by instruction."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,12 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks.metrics import Answer
 from benchmarks.task import MAX_PATCHES, SampleSet, Task, TaskError, other_group, prepare
-from benchmarks.tasks.conversion import note_f1, valid_files
 from benchmarks.tasks.cpu import effects_of
 from benchmarks.tasks.registry import TASKS, UnknownTask, find_task
 from pipelines.sample import Segment
 from simulators.cpu.toy.machine import ToyCpu
-from simulators.music.midi import Event, MidiFile, decode, encode
 
 
 def sample_set(
@@ -162,48 +159,3 @@ def test_the_breakdown_finds_the_instruction_that_is_predicted_wrong(
     assert [row.name for row in found["distance"]][:4] == ["1", "2", "3-4", "5-8"]
     assert sum(row.units for row in found["distance"]) == num_states
     assert found["distance"][0].accuracy.value == 1.0  # a first fetch shows no effect
-
-
-def notes_file(notes: list[tuple[int, int]], ticks_per_quarter: int) -> bytes:
-    """(pitch, quarters) one after another."""
-    events: list[Event] = []
-    for pitch, quarters in notes:
-        events.append(Event(0, 0x90, bytes([pitch, 64])))
-        events.append(Event(quarters * ticks_per_quarter, 0x80, bytes([pitch, 0])))
-    events.append(Event(0, 0xFF, b"\x2f"))
-    return encode(MidiFile(0, ticks_per_quarter, (tuple(events),)))
-
-
-def test_note_f1_counts_notes_not_bytes() -> None:
-    true = notes_file([(60, 1), (62, 1), (64, 2), (65, 1)], 480)
-    cases = [
-        (true, 1),
-        (notes_file([(60, 1), (62, 1), (64, 2), (65, 1)], 96), 1),  # the same in other ticks
-        (notes_file([(60, 1), (62, 1), (64, 1)], 480), Fraction(2 * 2, 3 + 4)),
-        (notes_file([(61, 1)], 480), 0),
-        (true[:-1], 1),  # cut short in the end-of-track event: every note can be read
-        (true[:18] + b"\xff\xff\xff\xff" + true[22:], 1),  # a wrong declared length
-        (true[:-13], Fraction(2 * 3, 3 + 4)),  # cut before the fourth note
-        (b"", 0),
-        (b"MThd" + b"\xff" * 100, 0),
-    ]
-    for written, expected in cases:
-        found = note_f1([Answer(free_running=written)], [true])
-        assert found is not None
-        assert found.value == pytest.approx(float(expected))
-
-
-def test_a_valid_file_is_what_the_strict_reader_takes() -> None:
-    true = notes_file([(60, 1)], 480)
-    written = [true, true[:-1], b"", true[:18] + b"\x00\x00\x00\x09" + true[22:]]
-    found = valid_files([*(Answer(free_running=data) for data in written), Answer()])
-    assert found is not None
-    assert found.value == 1 / 4
-
-
-def test_real_tunes_are_their_own_notes(tune_samples: SampleSet) -> None:
-    for _, mid in tune_samples.files:
-        assert decode(mid.data).tracks
-        found = note_f1([Answer(free_running=mid.data)], [mid.data])
-        assert found is not None
-        assert found.value == 1

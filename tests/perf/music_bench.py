@@ -23,9 +23,9 @@ from typing import Any
 
 import mido
 import psutil
-from pipelines.leakage import find_leakage
 
 from pipelines.corpus import Corpus
+from pipelines.leakage import find_leakage
 from simulators.music.converter import convert
 from simulators.music.golden import golden_tunes
 from simulators.music.note_batches import read_note_batch
