@@ -227,7 +227,7 @@ def _music_words(options: Mapping[str, Any]) -> str:
     words = {"folder": " --tunes FOLDER", "irishman": " --tunes irishman[:FOLDER]"}.get(
         str(options.get("tunes")), ""
     )
-    if isinstance(licences := options.get("licences"), list):
+    if (licences := options.get("licences")) and isinstance(licences, list):
         words += f" --licences {','.join(cast('list[str]', licences))}"
     for name, usual in (("material", "tiers"), ("preset", "plain")):
         if options.get(name, usual) != usual:
