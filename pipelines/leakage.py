@@ -5,8 +5,8 @@ every MIDI file of both sides, takes its melody anew, and compares each of train
 exactly, by the definition of `pipelines.dedup`. It also finds samples that have a segment in common
 byte for byte, by 16-byte BLAKE2b digests (two of 10^6 files agree by chance once in 10^26).
 
-It goes shard by shard, so memory grows by 16 bytes a segment only. Hashes of shards, the index and
-groups are `pipelines.verify`'s.
+It goes shard by shard: of a sample that went by, 16 bytes a segment are kept, and its index row.
+Hashes of shards, the index and groups are `pipelines.verify`'s.
 """
 
 import hashlib
