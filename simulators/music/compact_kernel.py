@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulators.music.event_kernel import CHUNK_HEAD_BYTES, HEADER_BYTES, number, variable_length
 
-_COMPILED_FROM: Final = "02d5bbaa8d316d8f8f48303396e7070df2714dbec0211e8e2574a80da530fa43"
+_COMPILED_FROM: Final = "a47b856f9f10a38971a8eca82114258401844b2deab4f46901ff171ece7d0799"
 """SHA-256 of `event_kernel.py`, compiled in; numba's disk cache watches this file only. A test asks
 for the new hash when it has changed; writing it here makes numba compile anew."""
 
