@@ -21,6 +21,11 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
+<<<<<<< HEAD
+=======
+from simulators.music.note_batches import read_note_batch
+from simulators.music.render import render_tune
+>>>>>>> scores
 
 HEADER = bytes.fromhex("4d546864 00000006 0000 0001 01e0")
 
@@ -159,6 +164,7 @@ def test_what_is_malformed_is_refused_with_its_place(
         read_notes(data)
     assert refused.value.offset == offset
     assert str(refused.value).startswith(f"at byte {offset}: ")
+    assert read_note_batch([data]).fault_offsets.tolist() == [offset]
 
 
 @given(st.data())
