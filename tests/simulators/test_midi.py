@@ -21,11 +21,7 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
-<<<<<<< HEAD
-=======
 from simulators.music.note_batches import read_note_batch
-from simulators.music.render import render_tune
->>>>>>> scores
 
 HEADER = bytes.fromhex("4d546864 00000006 0000 0001 01e0")
 
