@@ -19,7 +19,7 @@ from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import Prompt
 from bgpt.sampling import Sampling
 from pipelines.sample import Segment
-from simulators.music.canonical import TuneRejected, canonicalise
+from simulators.music.abc.canonical import TuneRejected, canonicalise
 
 
 @final

@@ -27,10 +27,10 @@ import psutil
 
 from pipelines.corpus import Corpus
 from pipelines.leakage import find_leakage
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.note_batches import read_note_batch
-from simulators.music.transpose import SHIFTS, Transposer
+from simulators.music.abc.transpose import SHIFTS, Transposer
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.note_batches import read_note_batch
 
 TIERS = (1_000, 10_000, 100_000, 1_000_000)
 TEST_SAMPLES = 1_000

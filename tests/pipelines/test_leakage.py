@@ -15,7 +15,7 @@ from pipelines.engine import IN_PROCESS, Engine
 from pipelines.leakage import NearPair, find_leakage
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
-from simulators.music.midi import Event, MidiError, MidiFile, encode, read_score
+from simulators.music.midi.files import Event, MidiError, MidiFile, encode, read_score
 from tests.pipelines.near_oracle import interval_ngrams, jaccard
 from tests.pipelines.test_corpus import group_of
 from tests.pipelines.test_main import run

@@ -22,10 +22,10 @@ from pipelines.sources.music import MusicSource, tier_of
 from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.recombinations import Recombinations
 from pipelines.split import side_of_group
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import convert
-from simulators.music.midi import read_notes
-from simulators.music.note_batches import melody_batch, read_note_batch
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.midi.files import read_notes
+from simulators.music.midi.note_batches import melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
 from tests.music_tunes import made_up_tunes  # type: ignore[import-not-found]
 

@@ -14,7 +14,7 @@ from pipelines.build import build_corpus
 from pipelines.manifest import read_manifest
 from pipelines.plan import SIDES, Plan, Side
 from pipelines.sources.music import MusicOptions, MusicSource
-from simulators.music.canonical import canonicalise
+from simulators.music.abc.canonical import canonicalise
 from simulators.music.reasons import DropReason
 
 SCRIPT = Path(__file__).with_name("dialect.py")

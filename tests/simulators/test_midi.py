@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import (
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.files import (
     Event,
     MidiError,
     MidiFile,
@@ -21,7 +21,7 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
-from simulators.music.note_batches import read_note_batch
+from simulators.music.midi.note_batches import read_note_batch
 
 HEADER = bytes.fromhex("4d546864 00000006 0000 0001 01e0")
 

@@ -4,8 +4,8 @@ One regular expression with a name for every kind, so that whoever reads music (
 reader of bars) agrees on where a token ends. The tokens of a line joined give the line again. What
 tokens mean together (durations, accidentals, repeats) is not known here.
 
-Source: the ABC standard 2.1, section 4, as far as the normal form (`simulators.music.canonical`)
-lets it through.
+Source: the ABC standard 2.1, section 4, as far as the normal form lets it through
+(`simulators.music.abc.canonical`).
 """
 
 import re
