@@ -142,18 +142,39 @@ def import_command(
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads; by default width / 64.")
     ] = None,
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="It converts: abc-to-midi or midi-to-abc; or both."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="It simulates this machine: toy, rv64, ...")
+    ] = None,
+    memory_bytes: Annotated[int | None, typer.Option(min=16, help="Size of its memory.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Of its programs, e.g. loop.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Of its states: narrow or full.")] = None,
 ) -> None:
     """Read a checkpoint of the bGPT authors, generative or classification, as a model of ours.
 
-    Only tensors and plain values are read; a file with code in it is refused.
+    Only tensors and plain values are read; a file with code in it is refused. What it was trained
+    to convert or to simulate is not in it: say it here, and `convert` and `simulate` know.
 
     \b
     Example:
       bgpt import weights-text.pth -o models/text
+      bgpt import weights-conversion.pth -o models/music --direction abc-to-midi
+      bgpt import weights-cpu.pth -o models/cpu --system toy --memory-bytes 1024
     """
     from bgpt.interop import import_pth
+    from bgpt.trained_for import declared
 
-    import_pth(file, out, heads)
+    trained_for = declared(
+        directions=direction or (),
+        system=system,
+        memory_bytes=memory_bytes,
+        profile=profile,
+        layout=layout,
+    )
+    import_pth(file, out, heads, trained_for)
     print(out)
 
 

@@ -26,7 +26,7 @@ def convert_command(
     ],
     to: Annotated[
         str | None,
-        typer.Option(metavar="EXT", help="The format, where neither -o nor the model says it."),
+        typer.Option(metavar="EXT", help="The format, where -o or the model does not say it."),
     ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
@@ -42,9 +42,11 @@ def convert_command(
     """
     from bgpt.convert_folder import convert_folder, report
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
+    from bgpt.trained_for import declared, names_into
     from bgpt.write import Writer
 
-    writer = Writer(model, int8=int8)
+    said = declared(directions=names_into(to)) if to is not None else None
+    writer = Writer(model, int8=int8, declared=said)
     if source.is_dir():
         if out == STDOUT:
             raise typer.BadParameter("a folder of files needs a folder: -o FOLDER")

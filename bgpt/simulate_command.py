@@ -6,14 +6,14 @@ The command line only: `bgpt.write` has the model write, `bgpt.simulation` knows
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bgpt.command_options import Int8, MaxBytes, Model
 
 if TYPE_CHECKING:
-    from bgpt.write import Writer
+    from bgpt.trained_for import Provenance
     from simulators.protocol import System
 
 
@@ -34,6 +34,15 @@ def simulate_command(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Of its programs, e.g. loop.")] = None,
     layout: Annotated[str | None, typer.Option(help="Of its states: narrow or full.")] = None,
+    memory_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=16, help="Size of its memory, where the model does not say: with --system."
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which machine, of a model of several.")
+    ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
 ) -> None:
@@ -48,10 +57,21 @@ def simulate_command(
       bgpt simulate runs/cpu-toy/model program.bin --compare -o trace.bin
     """
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
+    from bgpt.trained_for import declared
     from bgpt.write import Writer
 
-    writer = Writer(model, int8=int8)
-    prompt = writer.simulation_prompt(str(program), read_segment(program))
+    said: dict[str, Any] = {}
+    if memory_bytes is not None:
+        said = declared(system=system, memory_bytes=memory_bytes, profile=profile, layout=layout)
+    writer = Writer(model, int8=int8, declared=said)
+    trained = writer.simulation(corpus)
+    size: int = trained["prompt_bytes"]
+    if said and size != said["prompt_bytes"]:
+        raise ValueError(
+            f"{model}: was trained with {size} bytes of memory and first state, not with "
+            f"{said['prompt_bytes']}; leave --memory-bytes out"
+        )
+    prompt = writer.simulation_prompt(str(program), read_segment(program), size)
     writer.room(prompt)
     if out is not None and out != STDOUT:
         check_writable(out)
@@ -62,7 +82,7 @@ def simulate_command(
             f"the {unread} after them are not read",
             err=True,
         )
-    machine = _system(writer, system, profile, layout, needed=compare)
+    machine = _system(model, trained, system, profile, layout, needed=compare)
     shown = sys.stderr if out == STDOUT else sys.stdout
     if machine is None:
         (written,) = writer.write([prompt], max_bytes=max_bytes)
@@ -103,15 +123,19 @@ def simulate_command(
 
 
 def _system(
-    writer: "Writer", system: str | None, profile: str | None, layout: str | None, *, needed: bool
+    model: Path,
+    trained: "Provenance",
+    system: str | None,
+    profile: str | None,
+    layout: str | None,
+    *,
+    needed: bool,
 ) -> "System | None":
     """Return the machine; None where nothing says which, and it is not needed."""
     from bgpt.simulation import SystemNotKnown, system_of
 
     try:
-        return system_of(
-            writer.path, writer.provenance, system=system, profile=profile, layout=layout
-        )
+        return system_of(model, trained, system=system, profile=profile, layout=layout)
     except SystemNotKnown:
         if needed:
             raise

@@ -78,6 +78,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pairs": {
             "corpus": "pairs", "model": MODEL, "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
         },
+        "mixed": {
+            "corpora": {"count": 2, "pairs": 1}, "model": MODEL,
+            "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
+        },
         "first-ten": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 10}},
         "too-many": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 99}},
         "no-corpus": {"corpus": "counts", "model": MODEL, "train": TRAIN},
@@ -88,7 +92,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "no-preset": {"corpus": "count", "model": {"preset": "papper"}, "train": TRAIN},
     }  # fmt: skip
     (home / "params.yaml").write_text(yaml.safe_dump({"runs": runs}))
-    for run in ("count", "pairs"):
+    for run in ("count", "pairs", "mixed"):
         assert bgpt(home, "train", run)[0] == 0
     return home
 
@@ -216,7 +220,7 @@ REFUSED = [
     (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),
     (["eval", "runs/count/model", "--corpus", "data/pairs"], "needs directions"),
     (["simulate", "runs/pairs/model", "16.bin", "-o", "o"], "was not trained to simulate"),
-    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs exactly 16"),
+    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs 16"),
     (["convert", "runs/count/model", "t.abc", "-o", "t.mid"], "was not trained to convert"),
     (["convert", "runs/pairs/model", "16.bin", "-o", "t.mid"], "cannot turn .bin into .mid"),
     (["convert", "runs/pairs/model", "bad.abc", "-o", "t.mid"], "bad.abc: not a tune"),
@@ -327,6 +331,26 @@ def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> Non
     assert json.loads(out) == pytest.approx(read_metrics(home / "runs/pairs")[-1]["eval"])
     _, text, _ = bgpt(home, "eval", "runs/pairs/model", "--corpus", "data/pairs")
     assert "8 samples" in text
+
+
+def test_a_model_of_a_mixture_is_weighed_on_each_corpus_and_simulates_and_converts(
+    home: Path,
+) -> None:
+    figures = read_metrics(home / "runs/mixed")[-1]["corpora"]
+    for corpus in ("count", "pairs"):
+        code, out, _ = bgpt(
+            home, "eval", "runs/mixed", "--corpus", f"data/{corpus}", "--samples", "5", "--json"
+        )
+        assert code == 0
+        assert json.loads(out) == pytest.approx(figures[corpus]["eval"])
+    (home / "p.bin").write_bytes(bytes(range(20)))
+    (home / "tune.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    for corpus in ([], ["--corpus", "count"]):
+        code, _, err = bgpt(home, "simulate", "runs/mixed", "p.bin", "-o", "mixed.bin", *corpus)
+        assert (code, "begins with 16 bytes" in err) == (0, True)
+    assert bgpt(home, "convert", "runs/mixed", "tune.abc", "-o", "mixed.mid")[0] == 0
+    line = refused(home, "simulate", "runs/mixed", "p.bin", "--corpus", "pairs")
+    assert "unknown corpus 'pairs'. Known: count." in line
 
 
 def test_the_model_writes_files(home: Path) -> None:
