@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import MODEL_HELP, Json, Model
+from bgpt.command_options import MODEL_HELP, Device, DeviceName, Json, Model
 from bgpt.convert_command import convert_command
 from bgpt.generate_command import generate_command
 from bgpt.simulate_command import simulate_command
@@ -92,6 +92,7 @@ def eval_command(
         Path | None, typer.Option(help="A corpus whose test side to weigh instead.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="At most this many of it.")] = 1000,
+    device: Device = DeviceName.CPU,
     as_json: Json = False,
 ) -> None:
     """Weigh files: bits per byte of each, and the authors' nats per token.
@@ -108,7 +109,7 @@ def eval_command(
     if bool(paths) == (corpus is not None):
         raise typer.BadParameter("give files to weigh (--files FILE...) or a corpus (--corpus DIR)")
     if corpus is not None:
-        figures = evaluate_corpus(model, corpus, samples)
+        figures = evaluate_corpus(model, corpus, samples, device)
         if as_json:
             print(json.dumps(asdict(figures), indent=1))
         else:
@@ -117,7 +118,7 @@ def eval_command(
                 f"{100 * figures.byte_accuracy:.2f} % of bytes right, {figures.n} samples"
             )
         return
-    loaded = load_model(model)
+    loaded = load_model(model).to(device)
     scores = [score_file(loaded, str(path), read_segment(path)) for path in paths]
     if as_json:
         print(json.dumps([asdict(score) for score in scores], indent=1))

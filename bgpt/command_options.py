@@ -1,5 +1,6 @@
 """Arguments and options that several commands of `bgpt` share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,28 @@ def require_generative(model: Path) -> Path:
 
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help=MODEL_HELP, callback=require_generative)
+]
+
+
+class DeviceName(StrEnum):
+    """Where a model computes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def require_device(device: DeviceName) -> DeviceName:
+    """Refuse a device that torch does not find, before anything else is read."""
+    if device is DeviceName.CUDA:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise typer.BadParameter("torch finds no CUDA device here; leave --device out")
+    return device
+
+
+Device = Annotated[
+    DeviceName, typer.Option(help="Where the model computes.", callback=require_device)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 MaxBytes = Annotated[

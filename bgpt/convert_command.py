@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import Device, DeviceName, Int8, MaxBytes, Model
 
 
 def convert_command(
@@ -30,6 +30,7 @@ def convert_command(
     ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Convert a file, or all files of a folder, into the format that -o's suffix or --to names.
 
@@ -46,7 +47,7 @@ def convert_command(
     from bgpt.write import Writer
 
     said = declared(directions=names_into(to)) if to is not None else None
-    writer = Writer(model, int8=int8, declared=said)
+    writer = Writer(model, int8=int8, device=device, declared=said)
     if source.is_dir():
         if out == STDOUT:
             raise typer.BadParameter("a folder of files needs a folder: -o FOLDER")

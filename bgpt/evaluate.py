@@ -87,7 +87,7 @@ def evaluate(
     )
 
 
-def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:
+def evaluate_corpus(model: Path, corpus: Path, limit: int, device: str = "cpu") -> Evaluation:
     """Return the figures of the model in folder `model` over the first `limit` test samples.
 
     Conversions go in those directions that the model was trained on and the corpus has.
@@ -108,9 +108,9 @@ def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:
             else {}
         ),
     )
-    loaded = load_model(model)
+    loaded = load_model(model).to(device)
     view.check_lengths(loaded.config.max_patches)
-    return evaluate(loaded, evaluation_samples(view, limit))
+    return evaluate(loaded, evaluation_samples(view, limit), device)
 
 
 def _fitting(directions: Mapping[str, float], corpus: Corpus) -> dict[str, float]:
@@ -146,7 +146,8 @@ def _file_nats(model: Bgpt, name: str, file: Segment, region: LossRegion) -> flo
         patched = layout([file], loss=region, max_patches=model.config.max_patches)
     except TooLong as error:
         raise TooLong(f"{name}: {error}") from error
-    return float(model.score(collate([patched])).nats.to(torch.float64).sum())
+    batch = collate([patched]).to(next(model.parameters()).device)
+    return float(model.score(batch).nats.to(torch.float64).sum())
 
 
 def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:

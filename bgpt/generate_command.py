@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import Device, DeviceName, Int8, MaxBytes, Model
 
 
 def generate_command(
@@ -39,6 +39,7 @@ def generate_command(
     seed: Annotated[int, typer.Option(help="Of sampling; file i is the same in any batch.")] = 0,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Write a file: the likeliest one, or any number by chance.
 
@@ -88,9 +89,9 @@ def generate_command(
         names = [out / f"{i:06d}.{ext}" for i in range(num)]
         paths = names if into_folder else [out]
         check_writable(paths[0])
-    writer = Writer(model, int8=int8)
+    writer = Writer(model, int8=int8, device=device)
     asked = Prompt(source=None, extension=ext, given=given)
-    writer.room(asked)
+    writer.require_room(prompt or model, asked)
     if not paths:
         stream = RawStream(stdout_bytes()) if out == STDOUT else stream_for(ext, sys.stdout)
         stream.write(given)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import Device, DeviceName, Int8, MaxBytes, Model
 
 if TYPE_CHECKING:
     from bgpt.trained_for import Provenance
@@ -45,6 +45,7 @@ def simulate_command(
     ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Write the states that the model expects of a program, and compare them on request.
 
@@ -63,7 +64,7 @@ def simulate_command(
     said: dict[str, Any] = {}
     if memory_bytes is not None:
         said = declared(system=system, memory_bytes=memory_bytes, profile=profile, layout=layout)
-    writer = Writer(model, int8=int8, declared=said)
+    writer = Writer(model, int8=int8, device=device, declared=said)
     trained = writer.simulation(corpus)
     size: int = trained["prompt_bytes"]
     if said and size != said["prompt_bytes"]:
@@ -72,7 +73,7 @@ def simulate_command(
             f"{said['prompt_bytes']}; leave --memory-bytes out"
         )
     prompt = writer.simulation_prompt(str(program), read_segment(program), size)
-    writer.room(prompt)
+    writer.require_room(program, prompt)
     if out is not None and out != STDOUT:
         check_writable(out)
     unread = program.stat().st_size - len(prompt.given)

@@ -27,11 +27,17 @@ class Writer:
     """A model in a folder, ready to write. Its weights are read when they are first needed."""
 
     def __init__(
-        self, path: Path, *, int8: bool = False, declared: Provenance | None = None
+        self,
+        path: Path,
+        *,
+        int8: bool = False,
+        device: str = "cpu",
+        declared: Provenance | None = None,
     ) -> None:
         """Read what the model is.
 
-        `declared` is what it was trained to do, where its own provenance says nothing of it.
+        It will compute, and keep its caches, on `device`. `declared` is what it was trained to do,
+        where its own provenance says nothing of it.
 
         Raises:
             CheckpointError: `path` is no model.
@@ -40,6 +46,7 @@ class Writer:
         self.config, found = read_config(path)
         self.provenance: Provenance = {**found, **(declared or {})} if is_silent(found) else found
         self._int8 = int8
+        self._device = device
         self._ready: DecodingModel | None = None
 
     def room(self, prompt: Prompt) -> int:
@@ -58,6 +65,17 @@ class Writer:
                 "nothing can follow it"
             )
         return room
+
+    def require_room(self, name: str | Path, prompt: Prompt) -> None:
+        """Refuse a prompt, made of the file `name`, that nothing can follow.
+
+        Raises:
+            TooLong: the message begins with the name.
+        """
+        try:
+            self.room(prompt)
+        except TooLong as error:
+            raise TooLong(f"{name}: {error}") from error
 
     def write(
         self,
@@ -78,7 +96,7 @@ class Writer:
         """
         limits = [min(self.room(prompt), max_bytes or self.room(prompt)) for prompt in prompts]
         if self._ready is None:
-            self._ready = prepare(load_model(self.path), int8=self._int8)
+            self._ready = prepare(load_model(self.path).to(self._device), int8=self._int8)
         how = Decoding(sampling=sampling)
         return decode(self._ready, prompts, limits, how, keys=keys, on_bytes=on_bytes)
 
@@ -156,8 +174,5 @@ class Writer:
                 raise ValueError(f"{name}: not a tune that can be converted: {error}") from error
             source = Segment(extension="abc", data=text.encode())
         prompt = Prompt(source=source, extension=extension, given=b"")
-        try:
-            self.room(prompt)
-        except TooLong as error:
-            raise TooLong(f"{name}: {error}") from error
+        self.require_room(name, prompt)
         return prompt
