@@ -1,12 +1,20 @@
 """Arguments and options that several commands of `bgpt` share."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from bgpt.which_model import Fits
+
 MODEL_HELP = "Folder of a model, or of the run that holds it."
+CHOSEN_HELP = (
+    f"{MODEL_HELP} Without: the one that variable BGPT_MODEL names, else the only run in folder "
+    "runs that is trained to do this."
+)
 
 
 def require_generative(model: Path) -> Path:
@@ -14,6 +22,31 @@ def require_generative(model: Path) -> Path:
     from bgpt import classifier_folder
 
     return classifier_folder.require_generative(model)
+
+
+def require_chosen(model: Path | None) -> Path | None:
+    """Refuse what `require_generative` does, where a model is named."""
+    return None if model is None else require_generative(model)
+
+
+def split_names(model_or_file: Path, file: Path | None) -> tuple[Path | None, Path]:
+    """Return the model, if it is named, and the file.
+
+    Raises:
+        CheckpointError: see `require_generative`.
+    """
+    if file is None:
+        return None, model_or_file
+    return require_generative(model_or_file), file
+
+
+def find_model(task: str, fits: "Fits") -> Path:
+    """Return the model for a call that names none, and say which it is."""
+    from bgpt import which_model
+
+    model = which_model.find_model(task, fits, os.environ)
+    typer.echo(f"model: {model}", err=True)
+    return model
 
 
 Model = Annotated[
@@ -42,6 +75,10 @@ Device = Annotated[
     DeviceName, typer.Option(help="Where the model computes.", callback=require_device)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+ChosenModel = Annotated[
+    Path | None, typer.Argument(metavar="MODEL", help=CHOSEN_HELP, callback=require_chosen)
+]
+ModelOrFile = Annotated[Path, typer.Argument(metavar="MODEL|FILE", help=CHOSEN_HELP)]
 MaxBytes = Annotated[
     int | None, typer.Option(min=1, help="Stop after this many bytes; else at the model's longest.")
 ]

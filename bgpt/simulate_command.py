@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bgpt.command_options import Device, DeviceName, Int8, MaxBytes, Model
+from bgpt.command_options import (
+    Device,
+    DeviceName,
+    Int8,
+    MaxBytes,
+    ModelOrFile,
+    find_model,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from bgpt.trained_for import Provenance
@@ -18,10 +26,14 @@ if TYPE_CHECKING:
 
 
 def simulate_command(
-    model: Model,
-    program: Annotated[
-        Path, typer.Argument(metavar="SAMPLE.bin", help="Begins with memory and first state.")
-    ],
+    model_or_file: ModelOrFile,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="SAMPLE.bin: begins with memory and first state; alone without a MODEL.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Write memory and states; -: to stdout."),
@@ -56,11 +68,16 @@ def simulate_command(
     \b
     Example:
       bgpt simulate runs/cpu-toy/model program.bin --compare -o trace.bin
+      bgpt simulate program.bin
     """
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
     from bgpt.trained_for import declared
+    from bgpt.which_model import simulates
     from bgpt.write import Writer
 
+    named, program = split_names(model_or_file, file)
+    asked = f"simulate {corpus}" if corpus else "simulate"
+    model = named or find_model(asked, simulates(corpus))
     said: dict[str, Any] = {}
     if memory_bytes is not None:
         said = declared(system=system, memory_bytes=memory_bytes, profile=profile, layout=layout)
@@ -87,7 +104,7 @@ def simulate_command(
     shown = sys.stderr if out == STDOUT else sys.stdout
     if machine is None:
         (written,) = writer.write([prompt], max_bytes=max_bytes)
-        file, is_same = prompt.given + written.data, True
+        trace, is_same = prompt.given + written.data, True
         if out is None:
             print((prompt.given + written.data).hex(" ", 16), file=shown)
     else:
@@ -102,22 +119,22 @@ def simulate_command(
             (written,) = writer.write(
                 [prompt], max_bytes=max_bytes, on_bytes=lambda _, data: live.take(data)
             )
-        file, memory_bytes = prompt.given + written.data, machine.memory_bytes
-        whole = (len(file) - memory_bytes) // machine.state_bytes * machine.state_bytes
+        trace, memory_bytes = prompt.given + written.data, machine.memory_bytes
+        whole = (len(trace) - memory_bytes) // machine.state_bytes * machine.state_bytes
         if out is None:
-            states = file[memory_bytes : memory_bytes + whole]
-            print(render_trace(machine, file[:memory_bytes], states), file=shown)
+            states = trace[memory_bytes : memory_bytes + whole]
+            print(render_trace(machine, trace[:memory_bytes], states), file=shown)
         is_same = True
         if expected is not None:
-            found = compared(machine, file, expected)
+            found = compared(machine, trace, expected)
             print(comparison_text(machine, found), file=shown)
             is_same = found.first_wrong is None
     if out == STDOUT:
-        stdout_bytes().write(file)
+        stdout_bytes().write(trace)
         stdout_bytes().flush()
     elif out is not None:
-        write_file(out, file)
-        typer.echo(f"{out}: {len(file)} bytes", err=True)
+        write_file(out, trace)
+        typer.echo(f"{out}: {len(trace)} bytes", err=True)
     if not written.ended:
         typer.echo("stopped at the limit of bytes, before the end mark", err=True)
     raise typer.Exit(0 if is_same else 1)
