@@ -5,7 +5,7 @@ Both kinds are read, generative and classification, from the public code of `san
 are inferred from the tensors' shapes; the number of heads is not in them, so it is the authors'
 rule, one head for 64 columns, unless given. What their files hold and our model never reads is kept
 in `unused.safetensors`, so that an exported file holds the imported one's tensors bit for bit.
-Optimizer state is not taken over. Running a classifier is not done here.
+Optimizer state is not taken over. Running a classifier is `bgpt.classifier`'s.
 """
 
 import dataclasses
