@@ -22,7 +22,7 @@ from pipelines.command_line import run
 app = typer.Typer(
     name="bgpt",
     help="Train bGPT models on corpora, weigh files with them, simulate and convert.\n\n"
-    "Example: bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy",
+    "\b\nExample:\n  bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
