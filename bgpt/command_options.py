@@ -33,9 +33,14 @@ def split_names(model_or_file: Path, file: Path | None) -> tuple[Path | None, Pa
     """Return the model, if it is named, and the file.
 
     Raises:
+        BadParameter: a model alone.
         CheckpointError: see `require_generative`.
     """
     if file is None:
+        from bgpt.checkpoint import CONFIG_FILE, model_folder
+
+        if (model_folder(model_or_file) / CONFIG_FILE).is_file():
+            raise typer.BadParameter(f"{model_or_file} is a model; name the FILE after it")
         return None, model_or_file
     return require_generative(model_or_file), file
 

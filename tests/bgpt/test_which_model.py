@@ -138,5 +138,9 @@ def test_several_that_fit_are_listed_and_nothing_is_done(
         assert not (home / "x.mid").exists()
     code, _, err = bgpt(home, "simulate", "program.bin", "--corpus", "others", "-o", "x.bin")
     assert (code, err.splitlines()[0]) == (0, "model: runs/two")
+    for command in ("convert", "simulate"):
+        code, _, err = bgpt(home, command, "runs/cpu", "-o", "x.mid")
+        assert code == 2
+        assert err == "error: Invalid value: runs/cpu is a model; name the FILE after it\n"
     code, _, err = bgpt(home, "convert", "tune.abc", "tune.abc", "-o", "x.mid")
     assert (code, "tune.abc: not a model" in err) == (2, True)
