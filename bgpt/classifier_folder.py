@@ -5,7 +5,7 @@ A classifier is the patch level and one linear layer over its mean vector. Its f
 model's: `config.json`, whose provenance says `"kind": "classifier"` and the number of `classes`,
 and `model.safetensors` with `patch_level.*`, `classifier.weight [classes, D]` and
 `classifier.bias [classes]`. There is no byte level in it; the sizes that `config.json` gives for
-one are what a byte level would have. This module runs no classifier.
+one are what a byte level would have. `bgpt.classifier` runs it; this module does not.
 """
 
 import dataclasses

@@ -5,7 +5,7 @@ on what else is evaluated, beyond the last digits of a batch's arithmetic. The b
 with their standard errors are `benchmarks.metrics`; this is for watching a run, or a quick look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,7 +14,7 @@ import torch
 
 from bgpt.bits_per_byte import authors_nats_per_token, bits_per_byte
 from bgpt.checkpoint import load_model, read_config
-from bgpt.data import SampleView, TrainingSample, patch_batch
+from bgpt.data import DIRECTIONS, SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import LossRegion, TooLong, collate, layout, num_patches
 from bgpt.protocol import EOP
@@ -87,10 +87,10 @@ def evaluate(
     )
 
 
-def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:
+def evaluate_corpus(model: Path, corpus: Path, limit: int, device: str = "cpu") -> Evaluation:
     """Return the figures of the model in folder `model` over the first `limit` test samples.
 
-    Conversions go in the directions that the model was trained on.
+    Conversions go in those directions that the model was trained on and the corpus has.
 
     Raises:
         CheckpointError, CorpusError: a folder that cannot be used.
@@ -102,11 +102,24 @@ def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:
         opened.side("test"),
         extensions=opened.extensions,
         prompt_bytes=opened.prompt_bytes,
-        directions=cast("dict[str, float]", directions) if isinstance(directions, dict) else {},
+        directions=(
+            _fitting(cast("dict[str, float]", directions), opened)
+            if isinstance(directions, dict)
+            else {}
+        ),
     )
-    loaded = load_model(model)
+    loaded = load_model(model).to(device)
     view.check_lengths(loaded.config.max_patches)
-    return evaluate(loaded, evaluation_samples(view, limit))
+    return evaluate(loaded, evaluation_samples(view, limit), device)
+
+
+def _fitting(directions: Mapping[str, float], corpus: Corpus) -> dict[str, float]:
+    """Return those directions that convert the pairs of `corpus`; of a mixture, not all do."""
+    return {
+        name: weight
+        for name, weight in directions.items()
+        if sorted(DIRECTIONS.get(name, ())) == sorted(corpus.extensions)
+    }
 
 
 def score_file(model: Bgpt, name: str, file: Segment) -> FileScore:
@@ -133,7 +146,8 @@ def _file_nats(model: Bgpt, name: str, file: Segment, region: LossRegion) -> flo
         patched = layout([file], loss=region, max_patches=model.config.max_patches)
     except TooLong as error:
         raise TooLong(f"{name}: {error}") from error
-    return float(model.score(collate([patched])).nats.to(torch.float64).sum())
+    batch = collate([patched]).to(next(model.parameters()).device)
+    return float(model.score(batch).nats.to(torch.float64).sum())
 
 
 def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:

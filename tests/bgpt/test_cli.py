@@ -15,8 +15,10 @@ import torch
 import yaml
 
 from bgpt.__main__ import main
-from bgpt.checkpoint import load_model, read_config
+from bgpt.checkpoint import load_model, read_config, save_model
 from bgpt.job import TrainingDiverged, TrainingInterrupted
+from bgpt.model import Bgpt
+from bgpt.patching import PatchBatch
 from bgpt.telemetry import read_metrics
 from pipelines.build import build_corpus
 from pipelines.engine import IN_PROCESS, Engine
@@ -78,6 +80,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pairs": {
             "corpus": "pairs", "model": MODEL, "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
         },
+        "mixed": {
+            "corpora": {"count": 2, "pairs": 1}, "model": MODEL,
+            "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
+        },
         "first-ten": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 10}},
         "too-many": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 99}},
         "no-corpus": {"corpus": "counts", "model": MODEL, "train": TRAIN},
@@ -88,7 +94,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "no-preset": {"corpus": "count", "model": {"preset": "papper"}, "train": TRAIN},
     }  # fmt: skip
     (home / "params.yaml").write_text(yaml.safe_dump({"runs": runs}))
-    for run in ("count", "pairs"):
+    for run in ("count", "pairs", "mixed"):
         assert bgpt(home, "train", run)[0] == 0
     return home
 
@@ -216,11 +222,16 @@ REFUSED = [
     (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),
     (["eval", "runs/count/model", "--corpus", "data/pairs"], "needs directions"),
     (["simulate", "runs/pairs/model", "16.bin", "-o", "o"], "was not trained to simulate"),
-    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs exactly 16"),
+    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs 16"),
     (["convert", "runs/count/model", "t.abc", "-o", "t.mid"], "was not trained to convert"),
     (["convert", "runs/pairs/model", "16.bin", "-o", "t.mid"], "cannot turn .bin into .mid"),
     (["convert", "runs/pairs/model", "bad.abc", "-o", "t.mid"], "bad.abc: not a tune"),
-    (["generate", "runs/count/model", "--prompt", "long.bin", "-o", "o"], "the 16 patches"),
+    (["generate", "runs/count/model", "--prompt", "long.bin", "-o", "o"], "long.bin: what is giv"),
+    (["simulate", "big", "long.bin", "--system", "toy", "--memory-bytes", "512"], "long.bin: what"),
+    (["simulate", "big", "16.bin", "--memory-bytes", "64"], "--system and --memory-bytes together"),
+    (["simulate", "big", "16.bin", "--system", "toy"], "pass --system and --memory-bytes here"),
+    (["convert", "big", "t.abc", "-o", "t.mid"], "does not say what it was trained to convert"),
+    (["convert", "big", "t.abc", "-o", "t.mid", "--to", "xyz"], "pass --to mid or --to abc here"),
     (["generate", "runs/count/model", "--prompt", "nosuffix", "-o", "o"], "needs a suffix"),
     (["generate", "runs/count/model", "-o", "o"], "say what to write: --ext mid"),
     (["generate", "runs/count/model", "--prompt", "empty.bin", "-o", "o"], "an empty file; leave"),
@@ -251,10 +262,50 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
                        ("empty.bin", 0), ("empty.abc", 0)):  # fmt: skip
         (home / name).write_bytes(bytes(size))
     (home / "bad.abc").write_text("no tune at all")
+    if not (home / "big").exists():  # of no known training
+        save_model(home / "big", load_model(home / "runs/count/model"))
     (home / "t.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
     (home / "long.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\n" + "CDEF|" * 99 + "\n")
     assert message in refused(home, *arguments)
     assert not (home / "o").exists()
+
+
+WITH_DEVICE = [
+    ["eval", "runs/count", "--files", "d.bin"],
+    ["eval", "runs/count", "--corpus", "data/count", "--samples", "2"],
+    ["generate", "runs/count", "--ext", "bin", "--max-bytes", "4"],
+    ["simulate", "runs/count", "d.bin", "--max-bytes", "4"],
+    ["convert", "runs/pairs", "d.abc", "-o", "d.mid", "--max-bytes", "4"],
+]
+
+
+@pytest.mark.parametrize("arguments", WITH_DEVICE)
+def test_a_device_is_where_the_model_computes_and_a_missing_one_is_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (home / "d.bin").write_bytes(bytes(range(16)))
+    (home / "d.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    line = refused(home, *arguments, "--device", "cuda")
+    assert "'--device': torch finds no CUDA device here; leave --device out" in line
+    assert "'gpu' is not one of" in refused(home, *arguments, "--device", "gpu")
+    on_cpu = bgpt(home, *arguments, "--device", "cpu")
+    assert on_cpu[0] == 0
+
+    # No GPU is needed to see what goes there: the model, and every batch that is evaluated.
+    moved: list[tuple[str, str]] = []
+
+    def to(self: Any, device: torch.device | str) -> Any:
+        moved.append((type(self).__name__, str(device)))
+        return self
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Bgpt, "to", to)
+    monkeypatch.setattr(PatchBatch, "to", to)
+    assert bgpt(home, *arguments, "--device", "cuda") == on_cpu
+    assert moved[0] == ("Bgpt", "cuda")
+    if "--corpus" in arguments:
+        assert ("PatchBatch", "cuda") in moved[1:]
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
@@ -327,6 +378,26 @@ def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> Non
     assert json.loads(out) == pytest.approx(read_metrics(home / "runs/pairs")[-1]["eval"])
     _, text, _ = bgpt(home, "eval", "runs/pairs/model", "--corpus", "data/pairs")
     assert "8 samples" in text
+
+
+def test_a_model_of_a_mixture_is_weighed_on_each_corpus_and_simulates_and_converts(
+    home: Path,
+) -> None:
+    figures = read_metrics(home / "runs/mixed")[-1]["corpora"]
+    for corpus in ("count", "pairs"):
+        code, out, _ = bgpt(
+            home, "eval", "runs/mixed", "--corpus", f"data/{corpus}", "--samples", "5", "--json"
+        )
+        assert code == 0
+        assert json.loads(out) == pytest.approx(figures[corpus]["eval"])
+    (home / "p.bin").write_bytes(bytes(range(20)))
+    (home / "tune.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    for corpus in ([], ["--corpus", "count"]):
+        code, _, err = bgpt(home, "simulate", "runs/mixed", "p.bin", "-o", "mixed.bin", *corpus)
+        assert (code, "begins with 16 bytes" in err) == (0, True)
+    assert bgpt(home, "convert", "runs/mixed", "tune.abc", "-o", "mixed.mid")[0] == 0
+    line = refused(home, "simulate", "runs/mixed", "p.bin", "--corpus", "pairs")
+    assert "unknown corpus 'pairs'. Known: count." in line
 
 
 def test_the_model_writes_files(home: Path) -> None:
