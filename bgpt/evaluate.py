@@ -1,43 +1,25 @@
-"""Teacher-forced figures of a model over files: of a corpus side, or of single files.
+"""Teacher-forced figures of a model over samples of a corpus.
 
-Sums are taken per file in float64 and added up in order, so the figure of a file does not depend
-on what else is evaluated, beyond the last digits of a batch's arithmetic. The benchmark's metrics
-with their standard errors are `benchmarks.metrics`; this is for watching a run, or a quick look.
+Sums are taken per batch in float64 and added up in order, so a figure does not depend on how
+samples are batched, beyond the last digits of a batch's arithmetic. The benchmark's metrics with
+their standard errors are `benchmarks.metrics`; this is for watching a run. `bgpt.weigh` weighs
+files.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
 
 import torch
 
-from bgpt.bits_per_byte import authors_nats_per_token, bits_per_byte
-from bgpt.checkpoint import load_model, read_config
-from bgpt.data import DIRECTIONS, SampleView, TrainingSample, patch_batch
+from bgpt.bits_per_byte import bits_per_byte
+from bgpt.data import SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
-from bgpt.patching import LossRegion, TooLong, collate, layout, num_patches
+from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import EOP
 from bgpt.ranks import ALONE, Ranks
 from bgpt.telemetry import Evaluation
-from pipelines.corpus import Corpus
-from pipelines.sample import Segment
 
 MAX_BATCH_PATCHES = 2048
 """Patches in one batch of evaluation, padding included; bounds memory."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileScore:
-    """One file's figures, as `bgpt eval` prints them."""
-
-    file: str
-    bytes: int
-    total_nats: float
-    """-log p of all bytes of the file and of the `EOP` that ends it."""
-    bits_per_byte: float
-    authors_nats_per_token: float
-    """The authors' mean over all tokens, padding included; lower by the share of padding."""
 
 
 def evaluation_samples(
@@ -62,9 +44,15 @@ def evaluation_samples(
 
 
 def evaluate(
-    model: Bgpt, samples: Sequence[TrainingSample], device: str = "cpu", ranks: Ranks = ALONE
+    model: Bgpt,
+    samples: Sequence[TrainingSample],
+    device: str = "cpu",
+    ranks: Ranks = ALONE,
+    dtype: torch.dtype = torch.float32,
 ) -> Evaluation:
     """Return the figures over the scored regions of `samples`; every rank weighs its share.
+
+    The model computes in `dtype`; a run's own evaluation is always in float32.
 
     Raises:
         ValueError: there are no samples.
@@ -74,7 +62,7 @@ def evaluate(
     nats, num_bytes, num_right = 0.0, 0, 0
     for batch_samples in ranks.share(_batches(samples)):
         batch = patch_batch(batch_samples, "target").to(device)
-        scores = model.score(batch)
+        scores = model.score(batch, dtype)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
         num_bytes += batch.num_bytes
@@ -85,69 +73,6 @@ def evaluate(
         byte_accuracy=all_right / all_bytes,
         n=len(samples),
     )
-
-
-def evaluate_corpus(model: Path, corpus: Path, limit: int, device: str = "cpu") -> Evaluation:
-    """Return the figures of the model in folder `model` over the first `limit` test samples.
-
-    Conversions go in those directions that the model was trained on and the corpus has.
-
-    Raises:
-        CheckpointError, CorpusError: a folder that cannot be used.
-        ValueError: the model was trained on another kind of corpus.
-    """
-    opened = Corpus.open(corpus)
-    directions: object = read_config(model)[1].get("directions")
-    view = SampleView(
-        opened.side("test"),
-        extensions=opened.extensions,
-        prompt_bytes=opened.prompt_bytes,
-        directions=(
-            _fitting(cast("dict[str, float]", directions), opened)
-            if isinstance(directions, dict)
-            else {}
-        ),
-    )
-    loaded = load_model(model).to(device)
-    view.check_lengths(loaded.config.max_patches)
-    return evaluate(loaded, evaluation_samples(view, limit), device)
-
-
-def _fitting(directions: Mapping[str, float], corpus: Corpus) -> dict[str, float]:
-    """Return those directions that convert the pairs of `corpus`; of a mixture, not all do."""
-    return {
-        name: weight
-        for name, weight in directions.items()
-        if sorted(DIRECTIONS.get(name, ())) == sorted(corpus.extensions)
-    }
-
-
-def score_file(model: Bgpt, name: str, file: Segment) -> FileScore:
-    """Return the figures of one whole file.
-
-    Raises:
-        ValueError: the file is empty or too long for the model.
-    """
-    if not file.data:
-        raise ValueError(f"{name}: is empty; there is no bits per byte of no bytes")
-    nats = {region: _file_nats(model, name, file, region) for region in ("target", "tokens")}
-    return FileScore(
-        file=name,
-        bytes=len(file.data),
-        total_nats=nats["target"],
-        bits_per_byte=bits_per_byte(nats["target"], len(file.data)),
-        authors_nats_per_token=authors_nats_per_token(nats["tokens"], num_patches([file])),
-    )
-
-
-def _file_nats(model: Bgpt, name: str, file: Segment, region: LossRegion) -> float:
-    """Return -log p of a file's tokens in `region`."""
-    try:
-        patched = layout([file], loss=region, max_patches=model.config.max_patches)
-    except TooLong as error:
-        raise TooLong(f"{name}: {error}") from error
-    batch = collate([patched]).to(next(model.parameters()).device)
-    return float(model.score(batch).nats.to(torch.float64).sum())
 
 
 def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:

@@ -17,6 +17,7 @@ import yaml
 from bgpt.__main__ import main
 from bgpt.checkpoint import load_model, read_config, save_model
 from bgpt.job import TrainingDiverged, TrainingInterrupted
+from bgpt.layers import fast_dtype
 from bgpt.model import Bgpt
 from bgpt.patching import PatchBatch
 from bgpt.telemetry import read_metrics
@@ -369,6 +370,15 @@ def test_eval_gives_both_figures_of_every_file(home: Path) -> None:
         assert 0 < score["authors_nats_per_token"] < 8
     _, text, _ = bgpt(home, "eval", "runs/count/model", "--files", "a.bin")
     assert text.startswith("a.bin: 40 bytes, ")
+    command = ["eval", "runs/count/model", "--files", "a.bin", "b.abc", "--json"]
+    assert bgpt(home, *command, "--no-bf16")[1] == out
+    code, narrow, err = bgpt(home, *command, "--bf16")
+    if fast_dtype("cpu") != torch.bfloat16:
+        assert (code, "--no-bf16" in err) == (2, True)
+        return
+    for score, exact in zip(json.loads(narrow), scores, strict=True):
+        assert score["total_nats"] == pytest.approx(exact["total_nats"], rel=0.02)
+        assert score["total_nats"] != exact["total_nats"]
 
 
 def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> None:

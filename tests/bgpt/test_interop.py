@@ -23,10 +23,10 @@ from bgpt.checkpoint import CheckpointError, load_model, read_config, save_model
 from bgpt.classifier import load_classifier
 from bgpt.classifier_folder import kind_of, read_classifier
 from bgpt.config import ModelConfig
-from bgpt.evaluate import score_file
 from bgpt.interop import export_pth, import_pth
 from bgpt.model import Bgpt
 from bgpt.patching import collate, layout
+from bgpt.weigh import score_file, weighing_copy
 from pipelines.sample import Segment
 
 WIDTH, PATCH_LAYERS, BYTE_LAYERS, POSITIONS = 128, 2, 1, 256
@@ -219,9 +219,9 @@ def test_an_imported_model_equals_an_independent_gpt2(
         assert found.shape == expected.shape
         assert float((found - expected).abs().max()) < 1e-4
         nats = nn.functional.cross_entropy(expected.flatten(0, 1), batch.patches[0, 1:].flatten())
-        assert score_file(model, "f", file).authors_nats_per_token == pytest.approx(
-            float(nats), abs=1e-5
-        )
+        for ready in (model, weighing_copy(model, torch.float32)):
+            score = score_file(ready, "f", file)
+            assert score.authors_nats_per_token == pytest.approx(float(nats), abs=1e-5)
 
 
 def test_a_bare_state_dict_without_head_or_unused_table_is_read_too(
