@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import simulators.permutation
 from bgpt.config import ModelConfig, UnknownPreset, preset
-from bgpt.train_config import TrainConfig
+from bgpt.train_config import NOT_BINDING, TrainConfig
 from pipelines.config import ConfigError, load_params, parse, section
 from simulators.suggest import unknown_name
 
@@ -24,7 +24,7 @@ RUN_SCHEMA_VERSION = 1
 TRAINING_MODULES = (
     "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "data", "evaluate",
     "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing", "patch_level",
-    "patching", "protocol", "ranks", "resume", "run", "schedule", "sides",
+    "patching", "prefetch", "prepared", "protocol", "ranks", "resume", "run", "schedule", "sides",
     "telemetry", "train", "train_config",
 )  # fmt: skip
 """Modules of this package that decide what a run leaves, weights and figures: all that
@@ -137,7 +137,7 @@ def run_record(
         **({"corpora": read} if config.is_mixture else {"corpus": read[0]}),
         **({} if init_sha256 is None else {"init_sha256": init_sha256}),
         "model": asdict(config.model),
-        "train": asdict(config.train),
+        "train": {k: v for k, v in asdict(config.train).items() if k not in NOT_BINDING},
         "code_sha256": code_sha256(),
     }
 

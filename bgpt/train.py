@@ -21,12 +21,13 @@ import torch
 from bgpt.bits_per_byte import bits_per_byte
 from bgpt.checkpoint import save_model
 from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
-from bgpt.data import BatchStream, TrainingSample
+from bgpt.data import BatchStream
 from bgpt.evaluate import evaluate, evaluation_samples
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights, freeze, take_weights
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, is_finished, make_deterministic
 from bgpt.optim import make_optimizers
+from bgpt.prefetch import open_loader
 from bgpt.progress import Status
 from bgpt.resume import (
     TrainState,
@@ -53,6 +54,7 @@ def train(
         TrainingDiverged: the loss or a gradient is not finite.
         TrainingInterrupted: see above.
         CheckpointError: the last checkpoint is damaged.
+        EngineError: a loader's worker died.
         ValueError: a sample that is too long, no CUDA device, nothing to train on.
     """
     if not is_finished(job.run, job.run_sha256):
@@ -105,13 +107,16 @@ class _Trainer:
             self._model.byte_level.compile(dynamic=True)
         names = list(job.train_view.parts)
         self._corpora = names if names != [""] else []
-        self._gradients = Gradients(self._model, config, ranks=self._ranks, corpora=self._corpora)
+        self._gradients = Gradients(
+            self._model, device=config.device, ranks=self._ranks, corpora=self._corpora
+        )
         resumed_step = self._state.step if found else None
         self._log = (
             MetricsLog(job.run, resumed_step=resumed_step, trackers=job.trackers)
             if self._ranks.is_first
             else None
         )
+        self._loader = open_loader(self._batches, config, self._ranks, self._state.step)
         self._start_clocks()
         self._first_wall, self._first_bytes = time.monotonic(), self._state.bytes
 
@@ -131,30 +136,30 @@ class _Trainer:
         self._ranks.on_first(lambda: save_model(self._job.run / "model", self._model, provenance))
 
     def close(self) -> None:
-        """Bring the metrics to disk."""
+        """End the loader's workers and bring the metrics to disk."""
+        self._loader.close()
         if self._log is not None:
             self._log.close()
 
     def _step(self) -> None:
         """Train on the next batch."""
-        samples = self._batches.batch(self._state.step)
-        num_bytes = sum(sample.num_bytes for sample in samples)
+        share = self._ranks.on_all(self._loader.next)
         after = replace(
             self._state,
             step=self._state.step + 1,
-            samples=self._state.samples + len(samples),
-            bytes=self._state.bytes + num_bytes,
+            samples=self._state.samples + share.num_samples,
+            bytes=self._state.bytes + share.num_bytes,
         )
         # The middle of the step: neither the first nor the last step has a rate of 0.
         middle = (self._progress(self._state) + min(self._progress(after), 1.0)) / 2
         self._optimizers.set_lr(self._schedule.scale(middle))
         self._optimizers.zero_grad()
-        sums = self._gradients.fill(samples)
+        sums = self._gradients.fill(share)
         if not math.isfinite(sums.nats):
-            raise self._diverged("loss", sums.nats, samples)
+            raise self._diverged("loss", sums.nats)
         norm = self._optimizers.step()
         if not math.isfinite(norm):
-            raise self._diverged("norm of the gradient", norm, samples)
+            raise self._diverged("norm of the gradient", norm)
         self._state = after.with_loss(
             sums.nats, sums.num_bytes, sums.nats_by_corpus, sums.bytes_by_corpus
         )
@@ -287,7 +292,8 @@ class _Trainer:
             self._state.cpu_seconds + cpu_seconds,
         )
 
-    def _diverged(self, what: str, value: float, samples: list[TrainingSample]) -> TrainingDiverged:
+    def _diverged(self, what: str, value: float) -> TrainingDiverged:
+        samples = self._batches.batch(self._state.step)
         found = checkpoints(self._job.run)
         last = f"the last good checkpoint is {found[-1]}" if found else "there is no checkpoint yet"
         return TrainingDiverged(

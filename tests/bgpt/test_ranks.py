@@ -27,6 +27,7 @@ from bgpt.config import ModelConfig
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
+from bgpt.prepared import prepare
 from bgpt.ranks import ALONE, Ranks, is_first_process, open_ranks
 from bgpt.resume import checkpoints
 from bgpt.telemetry import read_metrics
@@ -58,7 +59,8 @@ def gradient(num_samples: int, ranks: Ranks, accumulate: int = 1) -> dict[str, T
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=noise)
     samples = mixed(job(Path("/nonexistent")), WEIGHTS).train_view.drawn(np.arange(num_samples), 0)
-    Gradients(model, TrainConfig(steps=1, accumulate=accumulate), ranks=ranks).fill(samples)
+    share = prepare(samples, TrainConfig(steps=1, accumulate=accumulate), ranks)
+    Gradients(model, ranks=ranks).fill(share)
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 

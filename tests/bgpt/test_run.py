@@ -111,6 +111,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"train": {"steps": 3, "compile": True}}, r"compile needs device: cuda; on a CPU"),
     ({"train": {"steps": 3, "freeze": "x"}}, r"train\.freeze: expected"),
     ({"train": {"steps": 3, "eval_samples": -1}}, r"train: eval_samples must be 0 or more"),
+    ({"train": {"steps": 3, "workers": -1}}, r"train: workers must be 0 or more, not -1"),
 ]
 
 
@@ -167,6 +168,13 @@ def test_other_shards_are_another_configuration(tmp_path: Path) -> None:
         claim(tmp_path / "r", with_shards("d", "f"))
     with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and absent now"):
         claim(tmp_path / "r", with_shards("d"))
+
+
+def test_another_number_of_workers_is_the_same_run(tmp_path: Path) -> None:
+    claim(tmp_path / "r", record())
+    with_workers = record(train={"steps": 10, "workers": 3})
+    claim(tmp_path / "r", with_workers)
+    assert record_sha256(with_workers) == record_sha256(record())
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:

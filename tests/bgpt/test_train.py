@@ -5,6 +5,7 @@ Run as a program, this file trains the same tiny job into a folder: the process 
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -180,19 +181,39 @@ def test_a_killed_process_goes_on_to_the_same_bits(undisturbed: Path, tmp_path: 
     assert without_clocks(tmp_path) == without_clocks(undisturbed)
 
 
-def test_a_terminated_process_saves_first(tmp_path: Path) -> None:
-    child = start_child(tmp_path)
+def test_three_kills_at_random_steps_and_other_numbers_of_workers_change_no_bit(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    kills = sorted(draw.sample(range(1, STEPS), 3))
+    for step, workers in zip(kills, draw.sample(range(3), 3), strict=True):
+        child = start_child(tmp_path, workers, step)
+        _, errors = child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL, errors
+        # The communication above ends when nobody holds the pipe of errors: no worker is left.
+        assert not (tmp_path / "model").exists()
+    assert len(checkpoints(tmp_path)) == min(2, (kills[-1] - 1) // 7)
+    train(job(tmp_path, workers=1))
+    assert weights(tmp_path) == weights(undisturbed)
+    assert without_clocks(tmp_path) == without_clocks(undisturbed)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_terminated_process_saves_first(tmp_path: Path, workers: int) -> None:
+    child = start_child(tmp_path, workers)
     wait_for_step(tmp_path, 3, child)
-    child.terminate()
+    os.killpg(child.pid, signal.SIGTERM)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 128 + signal.SIGTERM
     assert "stopped by signal 15 after step" in errors
     assert len(checkpoints(tmp_path)) >= 1
 
 
-def start_child(run: Path) -> subprocess.Popen[str]:
+def start_child(run: Path, workers: int = 0, kill_after: int = 0) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, __file__, str(run)],
+        [sys.executable, __file__, str(run), str(workers), str(kill_after)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -355,11 +376,18 @@ def test_making_torch_deterministic_sets_threads() -> None:
 
 
 if __name__ == "__main__":
+    WORKERS, KILL_AFTER = map(int, sys.argv[2:])
+
+    def pass_time(status: Status) -> None:
+        if status.step == KILL_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0 if KILL_AFTER else 0.03)
+
     try:
         with Interrupts() as interrupts:
             train(
-                job(Path(sys.argv[1])),
-                show=lambda _: time.sleep(0.03),
+                job(Path(sys.argv[1]), workers=WORKERS),
+                show=pass_time,
                 signal_received=lambda: interrupts.received,
             )
     except TrainingInterrupted as stopped:
