@@ -168,11 +168,20 @@ def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:
                 f"{file}: {name} is {tensor.dtype} {list(tensor.shape)}, "
                 f"expected {into[name].dtype} {list(into[name].shape)}"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not _is_finite(tensor):
             raise CheckpointError(f"{file}: {name} holds values that are not finite")
     with torch.no_grad():
         for name, tensor in found.items():
             into[name].copy_(tensor)
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with a value that is not finite, or None."""
+    return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

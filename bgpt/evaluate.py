@@ -5,6 +5,7 @@ on what else is evaluated, beyond the last digits of a batch's arithmetic. The b
 with their standard errors are `benchmarks.metrics`; this is for watching a run, or a quick look.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ from pipelines.sample import Segment
 
 MAX_BATCH_PATCHES = 2048
 """Patches in one batch of evaluation, padding included; bounds memory."""
+
+
+class NotFinite(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """Samples to which a model gives no probability; the message has their keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,18 +73,29 @@ def evaluate(
 
     Raises:
         ValueError: there are no samples.
+        NotFinite: on every rank, if the loss of a sample is not finite.
     """
     if not samples:
         raise ValueError("there is nothing to evaluate on")
+    odd: list[str] = []
     nats, num_bytes, num_right = 0.0, 0, 0
     for batch_samples in ranks.share(_batches(samples)):
         batch = patch_batch(batch_samples, "target").to(device)
         scores = model.score(batch)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
+        finite = cast("list[bool]", scores.nats.isfinite().all(dim=2).all(dim=1).tolist())
+        odd += [s.key for s, is_finite in zip(batch_samples, finite, strict=True) if not is_finite]
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
+    if not math.isfinite(nats):
+        shown = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
+        raise NotFinite(
+            f"the loss is not finite on {len(odd)} samples of evaluation: {shown}"
+            if odd
+            else "the loss is not finite on samples of evaluation that another rank weighs"
+        )
     return Evaluation(
         bits_per_byte=bits_per_byte(nats, int(all_bytes)),
         byte_accuracy=all_right / all_bytes,

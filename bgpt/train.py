@@ -19,13 +19,20 @@ from typing import Any, final
 import torch
 
 from bgpt.bits_per_byte import bits_per_byte
-from bgpt.checkpoint import save_model
+from bgpt.checkpoint import first_not_finite, save_model
 from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
 from bgpt.data import BatchStream
-from bgpt.evaluate import evaluate, evaluation_samples
+from bgpt.evaluate import NotFinite, evaluate, evaluation_samples
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights, freeze, take_weights
-from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, is_finished, make_deterministic
+from bgpt.job import (
+    Job,
+    TrainingDiverged,
+    TrainingInterrupted,
+    diverged,
+    is_finished,
+    make_deterministic,
+)
 from bgpt.optim import make_optimizers
 from bgpt.prefetch import open_loader
 from bgpt.progress import Status
@@ -51,7 +58,7 @@ def train(
     checkpoint and ends with `TrainingInterrupted`. A finished run returns at once.
 
     Raises:
-        TrainingDiverged: the loss or a gradient is not finite.
+        TrainingDiverged: a loss, a gradient or a weight is not finite.
         TrainingInterrupted: see above.
         CheckpointError: the last checkpoint is damaged.
         EngineError: a loader's worker died.
@@ -132,8 +139,7 @@ class _Trainer:
             if done < 1:
                 # A signal that reaches one rank ends them all, after the same step.
                 self._save_or_leave(self._ranks.largest(signal_received() or 0))
-        provenance = {**self._provenance(), "step": self._state.step}
-        self._ranks.on_first(lambda: save_model(self._job.run / "model", self._model, provenance))
+        self._ranks.on_first(self._save_final)
 
     def close(self) -> None:
         """End the loader's workers and bring the metrics to disk."""
@@ -156,10 +162,10 @@ class _Trainer:
         self._optimizers.zero_grad()
         sums = self._gradients.fill(share)
         if not math.isfinite(sums.nats):
-            raise self._diverged("loss", sums.nats)
+            raise self._lost("loss", sums.nats)
         norm = self._optimizers.step()
         if not math.isfinite(norm):
-            raise self._diverged("norm of the gradient", norm)
+            raise self._lost("norm of the gradient", norm)
         self._state = after.with_loss(
             sums.nats, sums.num_bytes, sums.nats_by_corpus, sums.bytes_by_corpus
         )
@@ -172,7 +178,10 @@ class _Trainer:
         eval_due = is_last or step % config.eval_every == 0
         if not (eval_due or step % config.log_every == 0):
             return
-        whole, by_corpus = self._evaluated() if eval_due else (None, {})
+        try:
+            whole, by_corpus = self._evaluated() if eval_due else (None, {})
+        except NotFinite as error:
+            raise diverged(self._job.run, step, str(error)) from error
         wall_seconds, cpu_seconds = self._clocks()
         corpora = {
             name: CorpusFigures(
@@ -245,8 +254,14 @@ class _Trainer:
                 signal_number=signal_number,
             )
 
+    def _save_final(self) -> None:
+        self._check_finite()
+        provenance = {**self._provenance(), "step": self._state.step}
+        save_model(self._job.run / "model", self._model, provenance)
+
     def _save(self) -> None:
         """Write a checkpoint, then let go of older ones."""
+        self._check_finite()
         if self._log is not None:
             self._log.sync()
         run = self._job.run
@@ -292,12 +307,15 @@ class _Trainer:
             self._state.cpu_seconds + cpu_seconds,
         )
 
-    def _diverged(self, what: str, value: float) -> TrainingDiverged:
-        samples = self._batches.batch(self._state.step)
-        found = checkpoints(self._job.run)
-        last = f"the last good checkpoint is {found[-1]}" if found else "there is no checkpoint yet"
-        return TrainingDiverged(
-            f"step {self._state.step + 1}: the {what} is {value}; samples "
-            f"{', '.join(sample.key for sample in samples)}; {last}; "
-            "lower the learning rate and train into another folder"
-        )
+    def _lost(self, what: str, value: float) -> TrainingDiverged:
+        """Return what ends the run when the present step's figure is not finite."""
+        step = self._state.step
+        keys = [sample.key for sample in self._batches.batch(step)]
+        return diverged(self._job.run, step + 1, f"the {what} is {value}", keys)
+
+    def _check_finite(self) -> None:
+        """Let no model or checkpoint with a value that is not finite take a good one's place."""
+        odd = first_not_finite({**self._model.state_dict(), **self._optimizers.state_dict()})
+        if odd is not None:
+            what = f"{odd} holds values that are not finite"
+            raise diverged(self._job.run, self._state.step, what)

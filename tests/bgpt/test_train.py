@@ -21,15 +21,18 @@ import torch
 from bgpt.checkpoint import CheckpointError, load_model, read_config, read_tensors
 from bgpt.config import ModelConfig
 from bgpt.data import SampleView
+from bgpt.gradients import Gradients
 from bgpt.initial import first_weights
 from bgpt.interrupt import Interrupts
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.model import Bgpt, LossSums
 from bgpt.optim import OptimConfig
 from bgpt.patch_level import PatchLevel
+from bgpt.patching import PatchBatch
+from bgpt.prepared import Prepared
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.telemetry import read_metrics
+from bgpt.telemetry import Evaluation, read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
 
@@ -309,6 +312,86 @@ def test_a_loss_that_is_not_finite_names_step_samples_and_checkpoint(
     ):
         train(job(tmp_path))
     assert not (tmp_path / "model").exists()
+
+
+def test_a_gradient_that_is_not_finite_names_step_samples_and_a_checkpoint_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = Gradients.fill
+    calls = iter(range(1, 99))
+
+    def broken(self: Gradients, share: Prepared) -> Any:
+        sums = fill(self, share)
+        if next(calls) == 10:
+            gradient = model_of(self).byte_level.head.weight.grad
+            assert gradient is not None
+            gradient[0, 0] = float("inf")
+        return sums
+
+    monkeypatch.setattr(Gradients, "fill", broken)
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"step 10: the norm of the gradient is (inf|nan); samples count-\d+(, count-\d+){3}; "
+        r"the last good checkpoint is .*step-000007; lower",
+    ):
+        train(job(tmp_path))
+    load_model(checkpoints(tmp_path)[-1])
+
+
+def model_of(gradients: Gradients) -> Bgpt:
+    model = gradients._loss.model  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(model, Bgpt)
+    return model
+
+
+@pytest.mark.parametrize("at", [14, STEPS])
+def test_weights_that_are_not_finite_take_no_good_ones_place(tmp_path: Path, at: int) -> None:
+    models: list[Bgpt] = []
+
+    def show(status: Status) -> None:
+        if status.step == at:
+            with torch.no_grad():
+                models[0].patch_level.positions[0, 0] = float("nan")
+
+    def made(*args: Any) -> Bgpt:
+        models.append(first_weights(*args))
+        return models[0]
+
+    kept = 7 if at == 14 else 35
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bgpt.train.first_weights", made)
+        patch.setattr(
+            "bgpt.train.evaluate", lambda *_: Evaluation(bits_per_byte=8, byte_accuracy=0, n=1)
+        )
+        with pytest.raises(
+            TrainingDiverged,
+            match=rf"step {at}: patch_level.positions holds values that are not finite; the last "
+            rf"good checkpoint is .*step-0000{kept:02}; lower the learning rate",
+        ):
+            train(job(tmp_path), show=show)
+    assert not (tmp_path / "model").exists()
+    assert checkpoints(tmp_path)[-1].name == f"step-0000{kept:02}"
+    load_model(checkpoints(tmp_path)[-1])
+
+
+def test_an_evaluation_that_is_not_finite_names_step_and_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Bgpt.score
+
+    def broken(self: Bgpt, batch: PatchBatch) -> Any:
+        scores = score(self, batch)
+        nats = scores.nats.clone()
+        nats[[1, 3]] = float("nan")
+        return replace(scores, nats=nats)
+
+    monkeypatch.setattr(Bgpt, "score", broken)
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"^step 9: the loss is not finite on 2 samples of evaluation: count-1, count-3; the "
+        r"last good checkpoint is .*step-000007; lower",
+    ):
+        train(job(tmp_path))
 
 
 def test_a_damaged_checkpoint_names_itself_and_its_cure(tmp_path: Path) -> None:
