@@ -84,8 +84,8 @@ def evaluate(
         scores = model.score(batch)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
-        finite = cast("list[bool]", scores.nats.isfinite().all(dim=2).all(dim=1).tolist())
-        odd += [s.key for s, is_finite in zip(batch_samples, finite, strict=True) if not is_finite]
+        is_finite = scores.nats.isfinite().flatten(1).all(dim=1)  # [B]
+        odd += [sample.key for i, sample in enumerate(batch_samples) if not bool(is_finite[i])]
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from counting import TINY, job, mixed
+from counting import TINY, CountingSource, job, mixed
 
 from bgpt.checkpoint import read_tensors, save_tensors
 from bgpt.config import ModelConfig
@@ -33,6 +33,8 @@ from bgpt.resume import checkpoints
 from bgpt.telemetry import read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
+from pipelines.build import build_corpus
+from pipelines.corpus import Corpus
 
 SOURCES: ModelConfig = replace(TINY, source_attention=True, prev=False, window=4, source_window=4)
 WEIGHTS = {"one": 3.0, "three": 1.0, "pairs": 2.0}
@@ -127,12 +129,8 @@ class _Broken(Ranks):
         return Ranks.sums(self, *broken)
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which two ranks trained everything."""
-    home = tmp_path_factory.mktemp("two")
-    make_deterministic(1)
-    stop_after(into(home, "begun-alone"), 5)
+def torchrun(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program in two ranks."""
     environment = {k: v for k, v in os.environ.items() if k != "RANK"}
     root = str(Path(__file__).parents[2])
     environment |= {
@@ -140,14 +138,23 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([root, *sys.path]),
     }
-    done = subprocess.run(
+    return subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
             "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0",
-            "--local-addr", "127.0.0.1", __file__, str(home),
+            "--local-addr", "127.0.0.1", *arguments,
         ],
-        capture_output=True, text=True, timeout=120, env=environment, check=False,
+        capture_output=True, text=True, timeout=120, env=environment, check=False, cwd=cwd,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two ranks trained everything."""
+    home = tmp_path_factory.mktemp("two")
+    make_deterministic(1)
+    stop_after(into(home, "begun-alone"), 5)
+    done = torchrun(__file__, str(home))
     assert done.returncode == 0, done.stderr[-4000:]
     return home
 
@@ -241,8 +248,8 @@ def test_ranks_that_see_other_shards_are_refused_on_every_rank(two: Path) -> Non
     for rank in (0, 1):
         assert left(two, rank)["same"] == "agreed"
         assert left(two, rank)["other"] == (
-            "rank 1 has other corpora than rank 0: sha256 000000000000, not 000000000000; "
-            "give every rank the same folders and parameters"
+            "rank 1 has other corpora than rank 0: sha256 is 000000000000 there and 000000000000 "
+            "on rank 0; give every rank the same folders and parameters"
         )
 
 
@@ -272,6 +279,32 @@ def test_a_process_alone_shares_nothing_and_waits_for_none(
 
 def _full() -> None:
     raise OSError("disk full")
+
+
+def test_two_data_folders_that_differ_in_one_shard_are_refused_by_its_name(tmp_path: Path) -> None:
+    for rank, odd in ((0, -1), (1, 1100)):
+        source = CountingSource(corpus="files", odd_number=odd)
+        build_corpus(source, {"train": 1200, "test": 10}, tmp_path / f"data-{rank}/files")
+    model = {"patch_width": 16, "patch_layers": 1, "patch_heads": 2, "patch_ffn": 32,
+             "byte_width": 16, "byte_layers": 1, "byte_heads": 2, "byte_ffn": 32,
+             "max_patches": 16}  # fmt: skip
+    run = {"corpus": "files", "model": model, "train": {"steps": 2}}
+    (tmp_path / "params.yaml").write_text(json.dumps({"runs": {"r": run}}))
+    command = f"exec {sys.executable} -m bgpt train r --data data-$RANK --out run"
+    done = torchrun("--no-python", "sh", "-c", command, cwd=tmp_path)
+    assert done.returncode == 1
+    hashes = [
+        Corpus.open(tmp_path / f"data-{rank}/files").side("train").shard_sha256[1]
+        for rank in (0, 1)
+    ]
+    assert hashes[0] != hashes[1]
+    message = (
+        "error: rank 1 has other corpora, parameters or code than rank 0: "
+        f"corpus.train_shards.files-000001.tar is {hashes[1]} there and {hashes[0]} on "
+        "rank 0; give every rank the same folders and parameters"
+    )
+    assert message in done.stderr.splitlines(), done.stderr[-4000:]
+    assert not (tmp_path / "run").exists()
 
 
 if __name__ == "__main__":
