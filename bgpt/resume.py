@@ -48,7 +48,7 @@ class TrainState:
     """The same two of every mixed corpus; empty with one corpus."""
     bytes_by_corpus: dict[str, int] = field(default_factory=dict[str, int])
     best_bits_per_byte: float | None = None
-    """Of the best evaluation so far, where the best is kept."""
+    """Of the best evaluation so far."""
     best_step: int = 0
 
     def with_loss(

@@ -208,11 +208,7 @@ class _Trainer:
                 )
             )
         self._state = self._state.without_loss()
-        if (
-            whole is not None
-            and config.keep_checkpoints is not None
-            and is_best(self._state, whole)
-        ):
+        if whole is not None and is_best(self._state, whole):
             self._state = with_best(self._state, whole)
             self._ranks.on_first(
                 lambda: save_best(self._job.run, self._model, step, whole, self._provenance())

@@ -66,8 +66,8 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()
     """Patterns (`patch_level.*`) of the parameters that do not move."""
     keep_checkpoints: int | None = None
-    """Keep this many last checkpoints, after the end too, and the model of the best evaluation in
-    `best/`. None: two while the run lasts, none after, no best."""
+    """Keep this many last checkpoints, after the end too. None: two while the run lasts, none
+    after: an ended run is not gone on with. The model of the best evaluation stays in any case."""
     samples_every: int | None = None
     """Steps between two looks at what the model writes (`samples.jsonl`); None: never."""
     compile: bool = False

@@ -43,7 +43,7 @@ def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
         return Evaluation(bits_per_byte=next(figures), byte_accuracy=0.5, n=5)
 
     monkeypatch.setattr("bgpt.train.evaluate", scripted)
-    options: dict[str, Any] = {"steps": 16, "eval_every": 2, "keep_checkpoints": 1}
+    options: dict[str, Any] = {"steps": 16, "eval_every": 2}
     polls = iter(range(1, 99))
     with pytest.raises(TrainingInterrupted):
         train(job(tmp_path, **options), signal_received=lambda: 15 if next(polls) == 9 else None)
@@ -57,8 +57,18 @@ def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
     assert next(figures, None) is None
 
 
-def test_without_the_option_nothing_more_stays(tmp_path: Path) -> None:
+def test_without_the_option_the_best_model_stays_and_no_checkpoint(tmp_path: Path) -> None:
     train(job(tmp_path, steps=6, checkpoint_every=2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best", "dvclive", "metrics.jsonl", "model",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == [
+        "config.json", "model.safetensors",
+    ]  # fmt: skip
+
+
+def test_without_an_evaluation_there_is_no_best(tmp_path: Path) -> None:
+    train(job(tmp_path, steps=6, eval_samples=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvclive", "metrics.jsonl", "model"]
 
 

@@ -131,6 +131,7 @@ def refused(home: Path, *arguments: str, code: int = 2) -> str:
 def test_training_leaves_a_model_with_its_provenance(home: Path) -> None:
     run = home / "runs" / "count"
     assert sorted(p.name for p in run.iterdir()) == [
+        "best",
         "dvclive",
         "metrics.jsonl",
         "model",

@@ -357,12 +357,13 @@ def test_weights_that_are_not_finite_take_no_good_ones_place(tmp_path: Path, at:
         models.append(first_weights(*args))
         return models[0]
 
+    def scripted(*_: object) -> Evaluation:
+        return Evaluation(bits_per_byte=8, byte_accuracy=0, n=1)
+
     kept = 7 if at == 14 else 35
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bgpt.train.first_weights", made)
-        patch.setattr(
-            "bgpt.train.evaluate", lambda *_: Evaluation(bits_per_byte=8, byte_accuracy=0, n=1)
-        )
+        patch.setattr("bgpt.train.evaluate", scripted)
         with pytest.raises(
             TrainingDiverged,
             match=rf"step {at}: patch_level.positions holds values that are not finite; the last "
