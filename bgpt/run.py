@@ -39,6 +39,10 @@ class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user se
     """A run folder of another configuration; the message names the key."""
 
 
+class NotWritable(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """A run folder, or a file in it, that cannot be written."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """One run of `params.yaml`."""
@@ -200,6 +204,7 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
 
     Raises:
         RunMismatch: the folder belongs to another configuration, or is not a run at all.
+        NotWritable: it cannot be made, such as without permission.
     """
     found = read_record(run)
     path = run / "run.json"
@@ -212,8 +217,11 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
             raise RunMismatch(
                 f"{run}: is no run (no run.json) and holds {strangers[0]}; pass another --out"
             )
-        run.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(record, indent=1) + "\n")
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(record, indent=1) + "\n")
+        except OSError as error:
+            raise NotWritable(f"{run}: cannot be written: {error}; pass another --out") from error
         return
     then, now = flat(found), flat(record)
     for key in [*now, *then]:

@@ -17,7 +17,7 @@ from bgpt.checkpoint import CheckpointError, load_model, read_config
 from bgpt.job import TrainingInterrupted, make_deterministic
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.telemetry import Evaluation
+from bgpt.telemetry import Evaluation, MetricsError, read_metrics
 from bgpt.train import train
 
 
@@ -81,6 +81,36 @@ def largest_file(num_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_at_a_line_of_metrics_is_one_error_and_no_line_is_lost(
+    tmp_path: Path,
+) -> None:
+    whole, full = tmp_path / "whole", tmp_path / "full"
+    for run in (whole, full):
+        run.mkdir()
+    train(job(whole, log_every=1))
+    limits: list[Any] = []
+
+    def show(status: Status) -> None:
+        if status.step == 7:
+            limits.append(largest_file((full / "metrics.jsonl").stat().st_size + 20))
+            limits[0].__enter__()
+
+    try:
+        with pytest.raises(
+            MetricsError,
+            match=r"^\S+/full/metrics.jsonl: cannot be written: .*File too large; make room, .* "
+            r"run the same command again to go on from the last checkpoint$",
+        ):
+            train(job(full, log_every=1), show=show)
+    finally:
+        limits[0].__exit__(None, None, None)
+    assert [path.name for path in checkpoints(full)] == ["step-000004"]
+    assert not (full / "metrics.jsonl").read_text().endswith("\n")  # half a line is there
+    train(job(full, log_every=1))
+    steps = [record["step"] for record in read_metrics(full)]
+    assert steps == [record["step"] for record in read_metrics(whole)] == list(range(1, 13))
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_from_it(

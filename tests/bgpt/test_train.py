@@ -410,6 +410,17 @@ def test_a_damaged_checkpoint_names_itself_and_its_cure(tmp_path: Path) -> None:
         train(job(tmp_path))
 
 
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    file = checkpoints(tmp_path)[-1] / "state.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 2, "new": 1}))
+    with pytest.raises(
+        CheckpointError,
+        match=r"step-000021/state.json: written in format version 2, and .* up to 1; update it$",
+    ):
+        train(job(tmp_path))
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with pytest.raises(CheckpointError, match=r"belongs to another configuration \(aaaaaaaaaaaa"):
