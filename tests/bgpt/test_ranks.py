@@ -5,11 +5,13 @@ puts into `RANK.json` what only that rank knows. The tests read what it left.
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,15 @@ from bgpt.gradients import Gradients
 from bgpt.initial import first_weights
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.prepared import prepare
-from bgpt.ranks import ALONE, Ranks, is_first_process, open_ranks
+from bgpt.progress import Status
+from bgpt.ranks import ALONE, OtherRankFailed, Ranks, is_first_process, open_ranks
 from bgpt.resume import checkpoints
 from bgpt.telemetry import read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
 from pipelines.build import build_corpus
 from pipelines.corpus import Corpus
+from pipelines.engine import EngineError
 
 SOURCES: ModelConfig = replace(TINY, source_attention=True, prev=False, window=4, source_window=4)
 WEIGHTS = {"one": 3.0, "three": 1.0, "pairs": 2.0}
@@ -101,6 +105,13 @@ def rank_main(home: Path) -> None:
             train(broken)
         except TrainingDiverged as diverged:
             found["diverged"] = str(diverged)
+        # A worker of the second rank's loader is killed.
+        crowded = into(home, "helped", ranks=ranks, steps=9, batch_size=200, workers=1)
+        try:
+            train(crowded, show=partial(kill_worker, ranks.rank))
+        except (EngineError, OtherRankFailed) as error:
+            found["helped"] = f"{type(error).__name__}: {error}"
+        found["left"] = len(multiprocessing.active_children())
         for name, sha256 in (("same", "ab" * 32), ("other", f"{ranks.rank:064x}")):
             try:
                 ranks.check_same("corpora", sha256)
@@ -117,6 +128,13 @@ def rank_main(home: Path) -> None:
             found["failed"] = f"{type(error).__name__}: {error}"
         found["largest"] = ranks.largest(7 * ranks.rank)
         (home / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
+
+
+def kill_worker(rank: int, status: Status) -> None:
+    """Kill the only worker of rank 1 after the first step."""
+    if (rank, status.step) == (1, 1):
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
 
 
 class _Broken(Ranks):
@@ -235,6 +253,13 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(two: Path) -> None:
 def test_a_loss_that_is_not_finite_on_one_rank_stops_all(two: Path) -> None:
     for rank in (0, 1):
         assert "step 1: the loss is nan; samples count1-" in left(two, rank)["diverged"]
+
+
+def test_a_dead_worker_of_one_rank_ends_all(two: Path) -> None:
+    found = [left(two, rank) for rank in (0, 1)]
+    assert found[0]["helped"] == "OtherRankFailed: rank 0: stopped, because another rank failed"
+    assert found[1]["helped"].startswith("EngineError: loader worker 1 of 1 died (exit code -9); ")
+    assert [one["left"] for one in found] == [0, 0]
 
 
 def test_only_rank_0_writes(two: Path) -> None:
