@@ -9,13 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, final
 
 import torch
 
 from bgpt.bits_per_byte import authors_nats_per_token, bits_per_byte
 from bgpt.checkpoint import load_model, read_config
-from bgpt.data import SampleView, TrainingSample, patch_batch
+from bgpt.data import SampleStream, SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import LossRegion, TooLong, collate, layout, num_patches
 from bgpt.protocol import EOP
@@ -101,6 +101,38 @@ def evaluate(
         byte_accuracy=all_right / all_bytes,
         n=len(samples),
     )
+
+
+@final
+class Evaluations:
+    """Figures of a model over the first `limit` samples of every corpus of a side; 0: none."""
+
+    def __init__(self, side: SampleStream, limit: int, max_patches: int, ranks: Ranks) -> None:
+        self._limit, self._ranks = limit, ranks
+        self._samples = {
+            name: evaluation_samples(view, limit, max_patches) for name, view in side.parts.items()
+        }
+
+    def of(self, model: Bgpt) -> tuple[Evaluation | None, dict[str, Evaluation]]:
+        """Return those over all samples, and by corpus where several are mixed.
+
+        Raises:
+            ValueError: there are no samples, though some are asked for.
+        NotFinite: the loss of a sample is not finite.
+        """
+        if not self._limit:
+            return None, {}
+        every = [sample for samples in self._samples.values() for sample in samples]
+        device = str(next(model.parameters()).device)
+        model.eval()
+        by_corpus = {
+            name: evaluate(model, samples, device, self._ranks)
+            for name, samples in self._samples.items()
+            if name
+        }
+        whole = evaluate(model, every, device, self._ranks)
+        model.train()
+        return whole, by_corpus
 
 
 def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:

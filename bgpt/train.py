@@ -22,7 +22,7 @@ from bgpt.bits_per_byte import bits_per_byte
 from bgpt.checkpoint import first_not_finite, save_model
 from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
 from bgpt.data import BatchStream
-from bgpt.evaluate import NotFinite, evaluate, evaluation_samples
+from bgpt.evaluate import Evaluations, NotFinite
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights, freeze, take_weights
 from bgpt.job import (
@@ -43,7 +43,7 @@ from bgpt.resume import (
     load_checkpoint,
     save_checkpoint,
 )
-from bgpt.telemetry import CorpusFigures, Evaluation, MetricsLog, Record
+from bgpt.telemetry import CorpusFigures, MetricsLog, Record
 
 
 def train(
@@ -93,10 +93,9 @@ class _Trainer:
         )
         for view in job.train_view.parts.values():
             view.check_lengths(job.model.max_patches)
-        self._test_samples = {
-            name: evaluation_samples(view, config.eval_samples, job.model.max_patches)
-            for name, view in job.test_view.parts.items()
-        }
+        self._evaluations = Evaluations(
+            job.test_view, config.eval_samples, job.model.max_patches, job.ranks
+        )
         self._model = first_weights(job.model, config.seed)
         found = checkpoints(job.run)
         if config.init_from is not None and not found:
@@ -112,8 +111,7 @@ class _Trainer:
             # In place: names of parameters stay, and so do checkpoints.
             self._model.patch_level.compile(dynamic=True)
             self._model.byte_level.compile(dynamic=True)
-        names = list(job.train_view.parts)
-        self._corpora = names if names != [""] else []
+        self._corpora = [name for name in job.train_view.parts if name]
         self._gradients = Gradients(
             self._model, device=config.device, ranks=self._ranks, corpora=self._corpora
         )
@@ -179,7 +177,7 @@ class _Trainer:
         if not (eval_due or step % config.log_every == 0):
             return
         try:
-            whole, by_corpus = self._evaluated() if eval_due else (None, {})
+            whole, by_corpus = self._evaluations.of(self._model) if eval_due else (None, {})
         except NotFinite as error:
             raise diverged(self._job.run, step, str(error)) from error
         wall_seconds, cpu_seconds = self._clocks()
@@ -213,21 +211,6 @@ class _Trainer:
             self._ranks.on_first(
                 lambda: save_best(self._job.run, self._model, step, whole, self._provenance())
             )
-
-    def _evaluated(self) -> tuple[Evaluation | None, dict[str, Evaluation]]:
-        """Return the figures over all samples of evaluation, and by corpus where there are many."""
-        if not self._config.eval_samples:
-            return None, {}
-        self._model.eval()
-        sides = self._test_samples
-        device, ranks = self._config.device, self._ranks
-        by_corpus = {
-            name: evaluate(self._model, sides[name], device, ranks) for name in self._corpora
-        }
-        every = [sample for samples in sides.values() for sample in samples]
-        whole = evaluate(self._model, every, device, ranks)
-        self._model.train()
-        return whole, by_corpus
 
     def _write_samples(self) -> None:
         self._model.eval()

@@ -42,7 +42,7 @@ def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
     def scripted(*_: object) -> Evaluation:
         return Evaluation(bits_per_byte=next(figures), byte_accuracy=0.5, n=5)
 
-    monkeypatch.setattr("bgpt.train.evaluate", scripted)
+    monkeypatch.setattr("bgpt.evaluate.evaluate", scripted)
     options: dict[str, Any] = {"steps": 16, "eval_every": 2}
     polls = iter(range(1, 99))
     with pytest.raises(TrainingInterrupted):

@@ -363,7 +363,7 @@ def test_weights_that_are_not_finite_take_no_good_ones_place(tmp_path: Path, at:
     kept = 7 if at == 14 else 35
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bgpt.train.first_weights", made)
-        patch.setattr("bgpt.train.evaluate", scripted)
+        patch.setattr("bgpt.evaluate.evaluate", scripted)
         with pytest.raises(
             TrainingDiverged,
             match=rf"step {at}: patch_level.positions holds values that are not finite; the last "
