@@ -6,12 +6,14 @@ their standard errors are `benchmarks.metrics`; this is for watching a run. `bgp
 files.
 """
 
+import math
 from collections.abc import Sequence
+from typing import final
 
 import torch
 
 from bgpt.bits_per_byte import bits_per_byte
-from bgpt.data import SampleView, TrainingSample, patch_batch
+from bgpt.data import SampleStream, SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import EOP
@@ -20,6 +22,10 @@ from bgpt.telemetry import Evaluation
 
 MAX_BATCH_PATCHES = 2048
 """Patches in one batch of evaluation, padding included; bounds memory."""
+
+
+class NotFinite(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """Samples to which a model gives no probability; the message has their keys."""
 
 
 def evaluation_samples(
@@ -56,23 +62,66 @@ def evaluate(
 
     Raises:
         ValueError: there are no samples.
+        NotFinite: on every rank, if the loss of a sample is not finite.
     """
     if not samples:
         raise ValueError("there is nothing to evaluate on")
+    odd: list[str] = []
     nats, num_bytes, num_right = 0.0, 0, 0
     for batch_samples in ranks.share(_batches(samples)):
         batch = patch_batch(batch_samples, "target").to(device)
         scores = model.score(batch, dtype)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
+        is_finite = scores.nats.isfinite().flatten(1).all(dim=1)  # [B]
+        odd += [sample.key for i, sample in enumerate(batch_samples) if not bool(is_finite[i])]
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
+    if not math.isfinite(nats):
+        shown = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
+        raise NotFinite(
+            f"the loss is not finite on {len(odd)} samples of evaluation: {shown}"
+            if odd
+            else "the loss is not finite on samples of evaluation that another rank weighs"
+        )
     return Evaluation(
         bits_per_byte=bits_per_byte(nats, int(all_bytes)),
         byte_accuracy=all_right / all_bytes,
         n=len(samples),
     )
+
+
+@final
+class Evaluations:
+    """Figures of a model over the first `limit` samples of every corpus of a side; 0: none."""
+
+    def __init__(self, side: SampleStream, limit: int, max_patches: int, ranks: Ranks) -> None:
+        self._limit, self._ranks = limit, ranks
+        self._samples = {
+            name: evaluation_samples(view, limit, max_patches) for name, view in side.parts.items()
+        }
+
+    def of(self, model: Bgpt) -> tuple[Evaluation | None, dict[str, Evaluation]]:
+        """Return those over all samples, and by corpus where several are mixed.
+
+        Raises:
+            ValueError: there are no samples, though some are asked for.
+        NotFinite: the loss of a sample is not finite.
+        """
+        if not self._limit:
+            return None, {}
+        every = [sample for samples in self._samples.values() for sample in samples]
+        device = str(next(model.parameters()).device)
+        model.eval()
+        by_corpus = {
+            name: evaluate(model, samples, device, self._ranks)
+            for name, samples in self._samples.items()
+            if name
+        }
+        whole = evaluate(model, every, device, self._ranks)
+        model.train()
+        return whole, by_corpus
 
 
 def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:

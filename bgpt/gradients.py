@@ -2,26 +2,24 @@
 """The gradient of one global batch, in parts and over several ranks, as if computed at once.
 
 The loss is the sum over the batch's scored tokens divided by their number in the whole batch, so it
-does not matter how samples are dealt: to ranks, then to `accumulate` parts. Between ranks torch's
-DistributedDataParallel adds gradients up while the last part's backward still runs. It moves no
-weight; that is `bgpt.optim`.
+does not matter how samples are dealt (`bgpt.prepared`): to ranks, then to parts. Between ranks
+torch's DistributedDataParallel adds gradients up while the last part's backward still runs. It
+moves no weight; that is `bgpt.optim`.
 """
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast, final
 
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from bgpt.data import TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import PatchBatch
+from bgpt.prepared import Prepared
 from bgpt.protocol import EOP
 from bgpt.ranks import ALONE, Ranks
-from bgpt.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,32 +41,28 @@ class Gradients:
     def __init__(
         self,
         model: Bgpt,
-        config: TrainConfig,
         *,
+        device: str = "cpu",
         ranks: Ranks = ALONE,
         corpora: Sequence[str] = (),
     ) -> None:
-        self._config, self._ranks, self._corpora = config, ranks, tuple(corpora)
+        self._device, self._ranks, self._corpora = device, ranks, tuple(corpora)
         self._loss: nn.Module = _Loss(model, by_sample=bool(corpora))
         if ranks.count > 1:
             # Only attention to sources can be without use: in a share that has no source.
             unused = model.config.source_attention
             self._loss = DistributedDataParallel(self._loss, find_unused_parameters=unused)
 
-    def fill(self, samples: Sequence[TrainingSample]) -> BatchSums:
-        """Add the gradient of the mean loss of `samples`, the global batch, to every parameter."""
-        config, ranks = self._config, self._ranks
-        share = ranks.share(samples)
-        # A rank without a sample takes part with the first one, at weight 0.
-        is_idle = not share
-        parts = [list(samples[:1])] if is_idle else _parts(share, config.accumulate)
-        batches = [patch_batch(part, config.loss, is_packed=config.packing) for part in parts]
-        num_tokens = 0 if is_idle else sum(batch.num_tokens for batch in batches)
+    def fill(self, share: Prepared) -> BatchSums:
+        """Add the gradient of the global batch's mean loss to every parameter."""
+        ranks, is_idle, parts = self._ranks, share.is_idle, share.parts
+        num_tokens = 0 if is_idle else sum(part.batch.num_tokens for part in parts)
         total_tokens = int(ranks.sums(num_tokens)[0])
         nats, num_bytes = 0.0, 0
         by_corpus = dict.fromkeys(self._corpora, 0.0)
         bytes_by_corpus = dict.fromkeys(self._corpora, 0)
-        for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
+        for number, part in enumerate(parts):
+            batch = part.batch
             sums, sample_nats = self._backward(
                 batch, total_tokens, is_idle=is_idle, is_last=number == len(parts) - 1
             )
@@ -78,9 +72,9 @@ class Gradients:
             num_bytes += batch.num_bytes
             if sample_nats is not None:
                 sizes = (batch.loss_mask & (batch.patches != EOP)).sum(dim=(1, 2))
-                for row, sample in enumerate(part):
-                    by_corpus[sample.corpus] += float(sample_nats[row])
-                    bytes_by_corpus[sample.corpus] += int(sizes[row])
+                for row, corpus in enumerate(part.corpora):
+                    by_corpus[corpus] += float(sample_nats[row])
+                    bytes_by_corpus[corpus] += int(sizes[row])
         names = self._corpora
         reduced = ranks.sums(
             nats,
@@ -103,9 +97,7 @@ class Gradients:
         # Ranks meet once a step, in the last part's backward.
         alone = isinstance(loss, DistributedDataParallel) and not is_last
         with cast("DistributedDataParallel", loss).no_sync() if alone else nullcontext():
-            nats, sample_nats = cast(
-                "tuple[Tensor, Tensor | None]", loss(batch.to(self._config.device))
-            )
+            nats, sample_nats = cast("tuple[Tensor, Tensor | None]", loss(batch.to(self._device)))
             if is_idle:
                 (nats * 0.0).backward()
             elif self._ranks.count == 1:
@@ -130,10 +122,3 @@ class _Loss(nn.Module):
             return self.model.loss(batch).nats, None
         nats = self.model.sample_nats(batch)
         return nats.sum(), nats.detach().to("cpu")
-
-
-def _parts(samples: list[TrainingSample], count: int) -> list[list[TrainingSample]]:
-    """Cut `samples` into at most `count` runs, none empty, whose sizes differ by one at most."""
-    count = min(count, len(samples))
-    cuts = [len(samples) * i // count for i in range(count + 1)]
-    return [samples[a:b] for a, b in pairwise(cuts)]

@@ -179,6 +179,11 @@ class SampleReader:
         """Return the recorded hashes of the shards that these samples lie in, in order."""
         return tuple(shard.sha256 for shard in self._shards)
 
+    @property
+    def shard_names(self) -> tuple[str, ...]:
+        """Return the file names of the same shards."""
+        return tuple(shard.name for shard in self._shards)
+
     def verify(self) -> None:
         """Hash these samples' shards.
 

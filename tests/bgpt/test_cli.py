@@ -1,8 +1,11 @@
 """`bgpt` end to end on tiny corpora: what it writes, and how it says what went wrong."""
 
+import errno
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -138,6 +141,7 @@ def refused(home: Path, *arguments: str, code: int = 2) -> str:
 def test_training_leaves_a_model_with_its_provenance(home: Path) -> None:
     run = home / "runs" / "count"
     assert sorted(p.name for p in run.iterdir()) == [
+        "best",
         "dvclive",
         "metrics.jsonl",
         "model",
@@ -307,6 +311,69 @@ def test_a_device_is_where_the_model_computes_and_a_missing_one_is_one_line(
     assert moved[0] == ("Bgpt", "cuda")
     if "--corpus" in arguments:
         assert ("PatchBatch", "cuda") in moved[1:]
+
+
+# command that writes a folder below a place that cannot hold one -> what its line must hold
+NOT_WRITABLE = [
+    (["train", "first-ten", "--out"], r"cannot be written: .*; pass another --out"),
+    (["import", "authors.pth", "--heads", "2", "-o"], r"PLACE/new: cannot be written: "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), NOT_WRITABLE)
+@pytest.mark.parametrize("place", ["a-file", "no-permission"])
+def test_a_place_that_cannot_be_written_is_one_clear_line(
+    home: Path, arguments: list[str], message: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "a-file").touch()
+    (home / "no-permission").mkdir(exist_ok=True)
+    (home / "no-permission").chmod(0o500)
+    if os.geteuid() == 0:  # for whom nothing is forbidden
+        monkeypatch.setattr(Path, "mkdir", _as_another_user)
+    if not (home / "authors.pth").exists():
+        assert bgpt(home, "export", "runs/count", "-o", "authors.pth")[0] == 0
+    line = refused(home, *arguments, f"{place}/new")
+    assert re.search(message.replace("PLACE", place), line), line
+    assert ("Permission denied" in line) is (place == "no-permission")
+    assert list((home / "no-permission").iterdir()) == []
+
+
+_mkdir = Path.mkdir
+
+
+def _as_another_user(self: Path, *rest: Any, **options: Any) -> None:
+    """Make a folder as a user whom permission bits bind."""
+    if self.parent.exists() and not self.parent.stat().st_mode & 0o200:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+    _mkdir(self, *rest, **options)
+
+
+# a file of a run or model -> a command that reads it
+NEWER = [
+    ("runs/newer/run.json", ["train", "count", "--out", "runs/newer"]),
+    ("runs/newer/model/config.json", ["eval", "runs/newer", "--files", "params.yaml"]),
+    ("runs/newer/model/config.json", ["eval", "runs/newer", "--corpus", "data/count"]),
+    ("runs/newer/model/config.json", ["generate", "runs/newer", "--ext", "bin", "-o", "o"]),
+    ("runs/newer/model/config.json", ["simulate", "runs/newer", "16.bin", "-o", "o"]),
+    ("runs/newer/model/config.json", ["convert", "runs/newer", "data", "-o", "o"]),
+    ("runs/newer/model/config.json", ["export", "runs/newer", "-o", "o"]),
+    ("runs/newer/model/config.json", ["info", "runs/newer"]),
+    ("runs/newer/model/config.json", ["train", "count", "--out", "runs/newer"]),
+]
+
+
+@pytest.mark.parametrize(("file", "arguments"), NEWER)
+def test_a_file_of_a_newer_version_is_one_clear_line(
+    home: Path, file: str, arguments: list[str]
+) -> None:
+    (home / "16.bin").write_bytes(bytes(16))
+    shutil.rmtree(home / "runs/newer", ignore_errors=True)
+    shutil.copytree(home / "runs/count", home / "runs/newer")
+    found = json.loads((home / file).read_text())
+    (home / file).write_text(json.dumps({**found, "schema_version": 99}))
+    line = refused(home, *arguments)
+    assert re.search(rf"{file}: written in format version 99, and this program reads up to", line)
+    assert not (home / "o").exists()
 
 
 @pytest.mark.parametrize("side", ["train", "test"])

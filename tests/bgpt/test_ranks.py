@@ -5,11 +5,13 @@ puts into `RANK.json` what only that rank knows. The tests read what it left.
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,23 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from counting import TINY, job, mixed
+from counting import TINY, CountingSource, job, mixed
 
 from bgpt.checkpoint import read_tensors, save_tensors
 from bgpt.config import ModelConfig
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
-from bgpt.ranks import ALONE, Ranks, is_first_process, open_ranks
+from bgpt.prepared import prepare
+from bgpt.progress import Status
+from bgpt.ranks import ALONE, OtherRankFailed, Ranks, is_first_process, open_ranks
 from bgpt.resume import checkpoints
 from bgpt.telemetry import read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
+from pipelines.build import build_corpus
+from pipelines.corpus import Corpus
+from pipelines.engine import EngineError
 
 SOURCES: ModelConfig = replace(TINY, source_attention=True, prev=False, window=4, source_window=4)
 WEIGHTS = {"one": 3.0, "three": 1.0, "pairs": 2.0}
@@ -58,7 +65,8 @@ def gradient(num_samples: int, ranks: Ranks, accumulate: int = 1) -> dict[str, T
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=noise)
     samples = mixed(job(Path("/nonexistent")), WEIGHTS).train_view.drawn(np.arange(num_samples), 0)
-    Gradients(model, TrainConfig(steps=1, accumulate=accumulate), ranks=ranks).fill(samples)
+    share = prepare(samples, TrainConfig(steps=1, accumulate=accumulate), ranks)
+    Gradients(model, ranks=ranks).fill(share)
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -97,6 +105,13 @@ def rank_main(home: Path) -> None:
             train(broken)
         except TrainingDiverged as diverged:
             found["diverged"] = str(diverged)
+        # A worker of the second rank's loader is killed.
+        crowded = into(home, "helped", ranks=ranks, steps=9, batch_size=200, workers=1)
+        try:
+            train(crowded, show=partial(kill_worker, ranks.rank))
+        except (EngineError, OtherRankFailed) as error:
+            found["helped"] = f"{type(error).__name__}: {error}"
+        found["left"] = len(multiprocessing.active_children())
         for name, sha256 in (("same", "ab" * 32), ("other", f"{ranks.rank:064x}")):
             try:
                 ranks.check_same("corpora", sha256)
@@ -115,6 +130,13 @@ def rank_main(home: Path) -> None:
         (home / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
 
 
+def kill_worker(rank: int, status: Status) -> None:
+    """Kill the only worker of rank 1 after the first step."""
+    if (rank, status.step) == (1, 1):
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
+
+
 class _Broken(Ranks):
     """Ranks whose own nats are not a number."""
 
@@ -125,12 +147,8 @@ class _Broken(Ranks):
         return Ranks.sums(self, *broken)
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which two ranks trained everything."""
-    home = tmp_path_factory.mktemp("two")
-    make_deterministic(1)
-    stop_after(into(home, "begun-alone"), 5)
+def torchrun(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program in two ranks."""
     environment = {k: v for k, v in os.environ.items() if k != "RANK"}
     root = str(Path(__file__).parents[2])
     environment |= {
@@ -138,14 +156,23 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([root, *sys.path]),
     }
-    done = subprocess.run(
+    return subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
             "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0",
-            "--local-addr", "127.0.0.1", __file__, str(home),
+            "--local-addr", "127.0.0.1", *arguments,
         ],
-        capture_output=True, text=True, timeout=120, env=environment, check=False,
+        capture_output=True, text=True, timeout=120, env=environment, check=False, cwd=cwd,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two ranks trained everything."""
+    home = tmp_path_factory.mktemp("two")
+    make_deterministic(1)
+    stop_after(into(home, "begun-alone"), 5)
+    done = torchrun(__file__, str(home))
     assert done.returncode == 0, done.stderr[-4000:]
     return home
 
@@ -228,6 +255,13 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(two: Path) -> None:
         assert "step 1: the loss is nan; samples count1-" in left(two, rank)["diverged"]
 
 
+def test_a_dead_worker_of_one_rank_ends_all(two: Path) -> None:
+    found = [left(two, rank) for rank in (0, 1)]
+    assert found[0]["helped"] == "OtherRankFailed: rank 0: stopped, because another rank failed"
+    assert found[1]["helped"].startswith("EngineError: loader worker 1 of 1 died (exit code -9); ")
+    assert [one["left"] for one in found] == [0, 0]
+
+
 def test_only_rank_0_writes(two: Path) -> None:
     for name in ("plain", "mixed"):
         steps = [record["step"] for record in read_metrics(two / name)]
@@ -239,8 +273,8 @@ def test_ranks_that_see_other_shards_are_refused_on_every_rank(two: Path) -> Non
     for rank in (0, 1):
         assert left(two, rank)["same"] == "agreed"
         assert left(two, rank)["other"] == (
-            "rank 1 has other corpora than rank 0: sha256 000000000000, not 000000000000; "
-            "give every rank the same folders and parameters"
+            "rank 1 has other corpora than rank 0: sha256 is 000000000000 there and 000000000000 "
+            "on rank 0; give every rank the same folders and parameters"
         )
 
 
@@ -270,6 +304,32 @@ def test_a_process_alone_shares_nothing_and_waits_for_none(
 
 def _full() -> None:
     raise OSError("disk full")
+
+
+def test_two_data_folders_that_differ_in_one_shard_are_refused_by_its_name(tmp_path: Path) -> None:
+    for rank, odd in ((0, -1), (1, 1100)):
+        source = CountingSource(corpus="files", odd_number=odd)
+        build_corpus(source, {"train": 1200, "test": 10}, tmp_path / f"data-{rank}/files")
+    model = {"patch_width": 16, "patch_layers": 1, "patch_heads": 2, "patch_ffn": 32,
+             "byte_width": 16, "byte_layers": 1, "byte_heads": 2, "byte_ffn": 32,
+             "max_patches": 16}  # fmt: skip
+    run = {"corpus": "files", "model": model, "train": {"steps": 2}}
+    (tmp_path / "params.yaml").write_text(json.dumps({"runs": {"r": run}}))
+    command = f"exec {sys.executable} -m bgpt train r --data data-$RANK --out run"
+    done = torchrun("--no-python", "sh", "-c", command, cwd=tmp_path)
+    assert done.returncode == 1
+    hashes = [
+        Corpus.open(tmp_path / f"data-{rank}/files").side("train").shard_sha256[1]
+        for rank in (0, 1)
+    ]
+    assert hashes[0] != hashes[1]
+    message = (
+        "error: rank 1 has other corpora, parameters or code than rank 0: "
+        f"corpus.train_shards.files-000001.tar is {hashes[1]} there and {hashes[0]} on "
+        "rank 0; give every rank the same folders and parameters"
+    )
+    assert message in done.stderr.splitlines(), done.stderr[-4000:]
+    assert not (tmp_path / "run").exists()
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ class Trainer:
         for _ in range(STEPS):
             samples = self.batches.batch(self.number)
             self.number += 1
-            self.step_on(samples)
+            self.step_on([sample.read() for sample in samples])
             num_bytes += sum(sample.num_bytes for sample in samples)
         return num_bytes / (time.process_time() - started)
 
