@@ -50,10 +50,12 @@ class SamplesUnreachable(ValueError):  # noqa: N818 - a state of the world, name
     'abc-midi: 20000 train samples wanted, but there are only 10931; ask for at most 10931'
     """
 
-    def __init__(self, corpus: str, side: Side, *, wanted: int, maximum: int) -> None:
+    def __init__(
+        self, corpus: str, side: Side, *, wanted: int, maximum: int, why: str = ""
+    ) -> None:
         super().__init__(
             f"{corpus}: {wanted} {side} samples wanted, but there are only {maximum}; "
-            f"ask for at most {maximum}"
+            f"ask for at most {maximum}" + (f": {why}" if why else "")
         )
         self.corpus: str = corpus
         self.side: Side = side
