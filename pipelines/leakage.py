@@ -208,7 +208,8 @@ class _Seen:
             readable = notes.fault_offsets < 0
             if not readable.all():
                 self.problems += (
-                    f"{reader.key(first + i)}: its {_EXTENSION} cannot be read: {fault_text(files[i])}"
+                    f"{reader.key(first + i)}: its {_EXTENSION} cannot be read: "
+                    f"{fault_text(files[i])}"
                     for i in np.flatnonzero(~readable).tolist()
                 )
                 notes = read_note_batch([files[i] for i in np.flatnonzero(readable)])
