@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from pipelines.plan import SourceError
+from pipelines.printable_text import printable_text
 from pipelines.sources.tunes import Licence, RawTune
 from simulators.music.reasons import DropReason
 
@@ -151,8 +152,8 @@ def _tune(
     return RawTune(
         collection=IRISHMAN,
         licence=Licence.MIT_RESEARCH_ONLY,
-        file=split,
-        number=number.group(1).strip()[:40] if number else "",
+        file=printable_text(split),
+        number=printable_text(number.group(1).strip()[:40]) if number else "",
         place=place,
         text="" if dropped else text,
         control_codes="" if dropped else codes,
