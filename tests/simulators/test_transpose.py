@@ -317,8 +317,16 @@ def test_500_real_tunes_are_exact_in_twelve_keys() -> None:
 def test_transposed_tunes_are_the_same_text_as_ever() -> None:
     """Another hash is another corpus: raise the source's `_FORM_VERSION` with it."""
     digest = hashlib.sha256()
+    refused = 0
     for tune in (*golden_tunes(), *display_tunes()):
-        transposer = Transposer(tune.abc)
+        try:
+            transposer = Transposer(tune.abc)
+        except NotTransposable:
+            refused += 1
+            continue
         for semitones in SHIFTS:
             digest.update(transposer.to(semitones).encode())
-    assert digest.hexdigest() == ("")
+    assert refused == 1  # a bagpipe key
+    assert digest.hexdigest() == (
+        "f515e71b2986858059cc4373b1eab9fd29bcf1c1aadb03493317f6ed007b1371"
+    )
