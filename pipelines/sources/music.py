@@ -192,8 +192,7 @@ class MusicSource:
                 "train",
                 wanted=wanted["train"],
                 maximum=reached,
-                why=f"so many samples are {' or '.join(materials)} tunes (material "
-                f"{self.options.material})",
+                why=_limits(materials),
             )
         payload = _Payload(
             tunes=tunes,
@@ -294,6 +293,14 @@ def _materials(material: str, number: int) -> tuple[str, ...]:
         return (material,)
     bounds = [bound for bound in sorted(TIER_MATERIALS) if number <= bound]
     return TIER_MATERIALS[bounds[0]] if bounds else _ALL_MATERIALS
+
+
+def _limits(materials: Sequence[str]) -> str:
+    """Return what train samples are made of, and what else would give more."""
+    made_of = f"so many train samples are made of {' or '.join(materials)} tunes"
+    if tuple(materials) == _ALL_MATERIALS:
+        return made_of
+    return f"{made_of} only; a larger tier or another --material has more"
 
 
 def tier_of(payload: object, pairs: int) -> dict[str, JsonValue]:

@@ -242,12 +242,12 @@ def test_a_tier_that_the_tunes_do_not_fill_is_an_error_that_names_the_most(
             source(folder, material=material).plan({"train": 5_000, "test": 0})
         assert caught.value.maximum == lots[material] > 100
         assert str(caught.value).endswith(
-            f"ask for at most {lots[material]}: so many samples are {material} tunes "
-            f"(material {material})"
+            f"ask for at most {lots[material]}: so many train samples are made of {material} tunes "
+            "only; a larger tier or another --material has more"
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(music, "TIER_MATERIALS", {10_000: ("real",)})
-        with pytest.raises(SamplesUnreachable, match="so many samples are real tunes"):
+        with pytest.raises(SamplesUnreachable, match="made of real tunes only"):
             source(folder).plan({"train": 200, "test": 0})
 
 
