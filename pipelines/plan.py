@@ -19,6 +19,8 @@ What a source promises, beyond the types below:
    "given": then the plan counts the groups that stand on both sides.
 5. *No clock, no host.* Bytes depend on `Plan.settings` alone; whatever they depend on (seed, system
    version, converter hash, hash of the catalogue) stands there.
+6. *Engine.* `plan` may hand parts of its work to the `engine` that it is given; whether that runs
+   them here or in many processes, in whatever order, the plan is the same.
 """
 
 import hashlib

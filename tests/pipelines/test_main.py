@@ -267,6 +267,16 @@ def test_a_tune_is_shown_as_a_piano_roll_and_written_as_a_picture(
     (tmp_path / "large.mid").write_bytes(bytes((1 << 20) + 1))
     code, _, err = run(capsys, monkeypatch, *inspect, "--against", tmp_path / "large.mid")
     assert (code, "at most 1 MiB" in err) == (2, True)
+    none = tmp_path / "none"
+    for option, given, said in (
+        ("--against", none, "cannot be read: No such file or directory; give a MIDI file"),
+        ("--against", tmp_path, "cannot be read: Is a directory; give a MIDI file"),
+        ("--against", tmp_path / "mine.abc", "no MIDI file: at byte 0: "),
+        ("--picture", none / "x.svg", "cannot be written: No such file or directory; give a file"),
+    ):
+        code, text, err = run(capsys, monkeypatch, *inspect, option, given)
+        assert (code, text, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {option} {given}: {said}")
 
 
 # Words on the command line ({out}: a fresh path, {built}: a corpus), and the one line on stderr.
