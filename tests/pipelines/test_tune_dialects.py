@@ -96,7 +96,7 @@ def test_only_what_is_meant_to_be_dropped_has_no_normal_form(plan: Plan) -> None
     keys = {"c", "C none", "D octave=-1", "G transpose=-2", "Gm exp ^f _b _e"}
     expected = {
         "no_key",
-        "music_after_end: and so on | until the end",
+        "music_after_end: 'and so on | until the end'",
         "several_voices: overlay &",
         "unknown_unit_length: '1/12'",
         *(f"unknown_metre: '{metre}'" for metre in ("7/x", "C3", "")),
@@ -104,7 +104,7 @@ def test_only_what_is_meant_to_be_dropped_has_no_normal_form(plan: Plan) -> None
     }
     others = {line for line in details - expected if "unexpected_character: " not in line}
     assert expected <= details
-    assert all(re.fullmatch(r"several_voices: (1|2|T1)(, (1|2|T1))+", line) for line in others)
+    assert all(re.fullmatch(r"several_voices: '(1|2|T1)'(, '(1|2|T1)')+", line) for line in others)
     assert {line for line in details if "character" in line} <= {
         f"unexpected_character: {letter!r}" for letter in "@#é\xc3"
     }
