@@ -9,11 +9,9 @@ The plan reads, converts and clusters the catalogue, checks transpositions and c
 only as far as the wanted numbers reach; a shard makes its pairs again from texts and numbers.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -31,13 +29,26 @@ from pipelines.plan import (
     SourceError,
 )
 from pipelines.sample import Sample, Segment, sample_key
-from pipelines.sources.base_tunes import BaseTune, BaseTunes, Drop, keep_tunes
-from pipelines.sources.catalogue import FOLDER, Catalogue, read_catalogue
+from pipelines.sources.base_tunes import BaseTune, BaseTunes, keep_tunes
+from pipelines.sources.catalogue import Catalogue, read_catalogue
 from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.music_pairs import MAX_LAYOUT_BYTES, PairMaker, Pairs
+from pipelines.sources.music_provenance import (
+    by_reason,
+    catalogue_sha256,
+    provenance_of,
+    tunes_sha256,
+)
+from pipelines.sources.music_tiers import (
+    Lot,
+    Materials,
+    allowed_materials,
+    limits,
+    tier_numbers,
+    tier_of,
+)
 from pipelines.sources.recombinations import Recombinations, cut_phrases
 from pipelines.sources.transpositions import Transposition, keep_transpositions, make_transposed
-from pipelines.sources.tunes import RawTune
 from simulators.music.abc.recombine import Recombiner
 from simulators.music.conversion.converter import (
     ConverterDiffers,
@@ -50,32 +61,6 @@ from simulators.music.conversion.converter import (
 _FORM_VERSION = 2
 """Raised whenever the same catalogue gives other pairs: the normal form, clusters, order, keys,
 phrases and their choices."""
-TIERS = (1_000, 10_000, 100_000, 1_000_000)
-"""Numbers of train samples whose material a manifest tells, as far as the corpus reaches."""
-TIER_MATERIALS: Mapping[int, tuple[str, ...]] = MappingProxyType(
-    {10_000: ("real",), 100_000: ("real", "transposed")}
-)
-"""Up to so many train samples, what they may be made of where the material is `tiers`."""
-_ALL_MATERIALS = ("real", "transposed", "recombined")
-
-
-class _Lot(NamedTuple):
-    """What a run of a side's samples is made of."""
-
-    material: str
-    """`real`, `transposed` or `recombined`."""
-    num_samples: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Payload:
-    """What shards are made from."""
-
-    tunes: BaseTunes
-    transpositions: Sequence[Transposition]
-    recombinations: Recombinations | None
-    lots: Mapping[Side, Sequence[_Lot]]
-    """In the order of the samples."""
 
 
 class _Made(NamedTuple):
@@ -112,7 +97,7 @@ class MusicSource:
             catalogue = read_catalogue(options.tunes, control_codes=options.control_codes)
             tunes = keep_tunes(catalogue.tunes, options.licences, self._maker, self.seed, engine)
             if not len(tunes):
-                counts = ", ".join(f"{k} {n}" for k, n in _by_reason(tunes.drops).items())
+                counts = ", ".join(f"{k} {n}" for k, n in by_reason(tunes.drops).items())
                 there = ", ".join(sorted({str(tune.licence) for tune in catalogue.tunes}))
                 raise SourceError(
                     f"{options.tunes}: no tune is left of {len(catalogue.tunes)}: {counts}; "
@@ -124,7 +109,7 @@ class MusicSource:
 
     def shard(self, plan: Plan, side: Side, first: int, count: int) -> SampleShard:
         """Make pairs `first` to `first + count - 1`; see `pipelines.plan.Source.shard`."""
-        payload = cast("_Payload", plan.payload)
+        payload = cast("Materials", plan.payload)
         made: list[_Made] = []
         dropped: Counter[str] = Counter()
         counts: Counter[str] = Counter()
@@ -156,21 +141,21 @@ class MusicSource:
         wanted = {side: needed.get(side, 0) for side in SIDES}
         if wanted["test"] > len(test):
             raise SamplesUnreachable(self.corpus, "test", wanted=wanted["test"], maximum=len(test))
-        lots: list[_Lot] = []
+        lots: list[Lot] = []
         details: dict[str, JsonValue] = {}
         transpositions: Sequence[Transposition] = ()
         recombinations: Recombinations | None = None
-        materials = _materials(self.options.material, wanted["train"])
+        materials = allowed_materials(self.options.material, wanted["train"])
         reached = 0
         if "real" in materials:
-            lots.append(_Lot("real", len(train)))
+            lots.append(Lot("real", len(train)))
             reached += len(train)
         if "transposed" in materials and (missing := wanted["train"] - reached) > 0:
             found = keep_transpositions(
                 train, [*train, *test], missing, self._maker, self.seed, engine
             )
             transpositions = found.kept
-            lots.append(_Lot("transposed", len(transpositions)))
+            lots.append(Lot("transposed", len(transpositions)))
             reached += len(transpositions)
             details["transposed"] = {
                 "kept": len(found.kept),
@@ -179,7 +164,7 @@ class MusicSource:
         if "recombined" in materials and wanted["train"] > reached:
             recombinations, dropped = self._recombinations(tunes, engine)
             recombiner = recombinations.recombiner
-            lots.append(_Lot("recombined", recombiner.capacity))
+            lots.append(Lot("recombined", recombiner.capacity))
             reached += recombiner.capacity
             details["phrases"] = {
                 "kept": len(recombiner.tune_of),
@@ -192,13 +177,13 @@ class MusicSource:
                 "train",
                 wanted=wanted["train"],
                 maximum=reached,
-                why=_limits(materials),
+                why=limits(materials),
             )
-        payload = _Payload(
+        payload = Materials(
             tunes=tunes,
             transpositions=transpositions,
             recombinations=recombinations,
-            lots={"train": lots, "test": [_Lot("real", len(test))]},
+            lots={"train": lots, "test": [Lot("real", len(test))]},
         )
         return Plan(
             corpus=self.corpus,
@@ -212,12 +197,12 @@ class MusicSource:
                 "tunes": "str",
             },
             read=len(catalogue.tunes),
-            dropped=_by_reason(tunes.drops),
+            dropped=by_reason(tunes.drops),
             provenance={
                 **catalogue.provenance,
-                **_provenance(catalogue, tunes),
+                **provenance_of(catalogue, tunes),
                 **details,
-                "tiers": [tier_of(payload, number) for number in _tier_numbers(wanted["train"])],
+                "tiers": [tier_of(payload, number) for number in tier_numbers(wanted["train"])],
             },
             payload=payload,
         )
@@ -236,11 +221,11 @@ class MusicSource:
                 "control_codes": options.control_codes,
             },
             "form_version": _FORM_VERSION,
-            "catalogue_sha256": _catalogue_sha256(catalogue.tunes),
+            "catalogue_sha256": catalogue_sha256(catalogue.tunes),
             "converter_golden_sha256": golden_sha256(options.preset),
             "max_layout_bytes": MAX_LAYOUT_BYTES,
             "ngram_intervals": NGRAM_INTERVALS,
-            "tunes_sha256": _tunes_sha256(tunes),
+            "tunes_sha256": tunes_sha256(tunes),
         }
 
     def _recombinations(
@@ -258,7 +243,7 @@ class MusicSource:
         return recombinations, dropped
 
     def _make(
-        self, payload: _Payload, side: Side, material: str, numbers: range, dropped: Counter[str]
+        self, payload: Materials, side: Side, material: str, numbers: range, dropped: Counter[str]
     ) -> list[_Made]:
         """Make pairs of one material by their numbers within it."""
         tunes = payload.tunes.sides[side]
@@ -285,65 +270,6 @@ class MusicSource:
             _Made(abc, mid, material, 0, [tune])
             for tune, abc, mid in zip(real, pairs.abc, pairs.mid, strict=True)
         ]
-
-
-def _materials(material: str, number: int) -> tuple[str, ...]:
-    """Return what so many train samples may be made of."""
-    if material != "tiers":
-        return (material,)
-    bounds = [bound for bound in sorted(TIER_MATERIALS) if number <= bound]
-    return TIER_MATERIALS[bounds[0]] if bounds else _ALL_MATERIALS
-
-
-def _limits(materials: Sequence[str]) -> str:
-    """Return what train samples are made of, and what else would give more."""
-    made_of = f"so many train samples are made of {' or '.join(materials)} tunes"
-    if tuple(materials) == _ALL_MATERIALS:
-        return made_of
-    return f"{made_of} only; a larger tier or another --material has more"
-
-
-def tier_of(payload: object, pairs: int) -> dict[str, JsonValue]:
-    """Return what the first so many train samples are made of: pairs, base tunes, keys, materials.
-
-    The base tunes of a recombined one are those that its first choice of phrases is from.
-    """
-    plan = cast("_Payload", payload)
-    tier: dict[str, JsonValue] = {"pairs": pairs}
-    tunes: set[int] = set()
-    semitones: set[int] = set()
-    left = pairs
-    for material, number in plan.lots["train"]:
-        count = min(left, number)
-        left -= count
-        tier[material] = count
-        if material == "real":
-            tunes.update(range(count))
-        elif material == "transposed":
-            moved = plan.transpositions[:count]
-            tunes.update(one.tune for one in moved)
-            semitones.update(one.semitones for one in moved)
-        elif count:
-            assert plan.recombinations is not None
-            recombiner = plan.recombinations.recombiner
-            numbers = np.arange(count)
-            choices = recombiner.choices(numbers, np.zeros_like(numbers))
-            tunes.update(np.unique(recombiner.tune_of[choices.phrases]).tolist())
-        if material != "transposed" and count:
-            semitones.add(0)
-    return {
-        "real": 0,
-        "transposed": 0,
-        "recombined": 0,
-        **tier,
-        "base_tunes": len(tunes),
-        "keys": len(semitones),
-    }
-
-
-def _tier_numbers(pairs: int) -> list[int]:
-    """Return the tiers up to a number of pairs, and that number itself."""
-    return sorted({*(tier for tier in TIERS if tier <= pairs), *([pairs] if pairs else [])})
 
 
 def _sample(key: str, made: _Made) -> Sample:
@@ -378,54 +304,3 @@ def _check_all_made(pairs: Pairs) -> None:
                 f"a tune that converted in planning does not now ({reason}): {abc[:80]!r}; "
                 "run the same command again"
             )
-
-
-def _by_reason(drops: Sequence[Drop]) -> dict[str, int]:
-    return dict(sorted(Counter(str(drop.reason) for drop in drops).items()))
-
-
-def _tunes_sha256(tunes: BaseTunes) -> str:
-    """Return a hash of all tunes, train first, in order: what planning came to."""
-    digest = hashlib.sha256()
-    for side in SIDES:
-        digest.update(len(tunes.sides[side]).to_bytes(8, "little"))
-        for tune in tunes.sides[side]:
-            for data in (tune.group.encode(), (tune.codes + tune.form).encode(), tune.mid_digest):
-                digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
-
-
-def _catalogue_sha256(raw: Sequence[RawTune]) -> str:
-    """Return a hash of all tunes as they were read, whatever folder they lay in."""
-    digest = hashlib.sha256()
-    for tune in raw:
-        for part in (tune.collection, str(tune.licence), tune.file, tune.text):
-            data = part.encode()
-            digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
-
-
-def _provenance(catalogue: Catalogue, tunes: BaseTunes) -> dict[str, JsonValue]:
-    """Return where the tunes are from, and what was dropped of each file of a user's folder."""
-    every = [tune for side in SIDES for tune in tunes.sides[side]]
-    collections = Counter((tune.collection, tune.licence) for tune in every)
-    provenance: dict[str, JsonValue] = {
-        "base_tunes": {side: len(tunes.sides[side]) for side in SIDES},
-        "collections": [
-            {"collection": collection, "licence": licence, "tunes": count}
-            for (collection, licence), count in sorted(collections.items())
-        ],
-        "converter": "abc2midi 5.02 of symusic 0.6.0, or a build that makes the same golden files",
-    }
-    if catalogue.kind == FOLDER:
-        by_file: dict[str, list[str]] = {}
-        for drop in sorted(tunes.drops, key=lambda drop: drop.tune.place):
-            by_file.setdefault(drop.tune.file, []).append(_drop_line(drop))
-        provenance["dropped_by_file"] = dict(sorted(by_file.items()))
-    return provenance
-
-
-def _drop_line(drop: Drop) -> str:
-    """Return one line on a dropped tune, e.g. `X:3 unknown_key: 'Es'`."""
-    where = f"X:{drop.tune.number} " if drop.tune.number else ""
-    return f"{where}{drop.reason}" + (f": {drop.detail}" if drop.detail else "")

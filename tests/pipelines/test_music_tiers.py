@@ -24,12 +24,13 @@ from pipelines.engine import IN_PROCESS, LocalEngine
 from pipelines.near_index import NearIndex
 from pipelines.plan import SIDES, Plan, SamplesUnreachable
 from pipelines.sample import Sample
-from pipelines.sources import base_tunes, music, recombinations, transpositions
+from pipelines.sources import base_tunes, music_tiers, recombinations, transpositions
 from pipelines.sources.base_tunes import keep_tunes
 from pipelines.sources.catalogue import read_catalogue
-from pipelines.sources.music import MusicSource, tier_of
+from pipelines.sources.music import MusicSource
 from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.music_pairs import PairMaker
+from pipelines.sources.music_tiers import tier_of
 from pipelines.sources.recombinations import Recombinations
 from pipelines.sources.tunes import Licence
 from pipelines.split import side_of_group
@@ -61,7 +62,7 @@ def source(folder: Path, **options: Any) -> MusicSource:
 def small_tiers() -> Iterator[None]:
     """Bounds of the tiers that 120 tunes fill."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(music, "TIER_MATERIALS", {100: ("real",), 1200: ("real", "transposed")})
+        patch.setattr(music_tiers, "TIER_MATERIALS", {100: ("real",), 1200: ("real", "transposed")})
         yield
 
 
@@ -246,7 +247,7 @@ def test_a_tier_that_the_tunes_do_not_fill_is_an_error_that_names_the_most(
             "only; a larger tier or another --material has more"
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(music, "TIER_MATERIALS", {10_000: ("real",)})
+        patch.setattr(music_tiers, "TIER_MATERIALS", {10_000: ("real",)})
         with pytest.raises(SamplesUnreachable, match="made of real tunes only"):
             source(folder).plan({"train": 200, "test": 0})
 
