@@ -72,13 +72,18 @@ def evaluate(
     if not samples:
         raise ValueError("there is nothing to evaluate on")
     nats, num_bytes, num_right = 0.0, 0, 0
-    for batch_samples in ranks.share(_batches(samples)):
+    batches = _batches(samples)
+    share = ranks.share(batches)
+    for batch_samples in share:
         batch = patch_batch(batch_samples, "target").to(device)
         scores = model.score(batch)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
+    if ranks.is_sharded and len(share) * ranks.count < len(batches):
+        # Another rank has one batch more, and can gather weights with all of them alone.
+        model.score(patch_batch(batches[0], "target").to(device))
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
     return Evaluation(
         bits_per_byte=bits_per_byte(nats, int(all_bytes)),
