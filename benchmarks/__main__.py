@@ -31,7 +31,7 @@ from benchmarks.tasks.registry import TASKS, find_task
 from pipelines.command_line import MISTAKES, run
 from pipelines.corpus import Corpus
 from pipelines.engine import LocalEngine
-from simulators.music.converter import ConverterDiffers, ConverterMissing
+from simulators.music.conversion.converter import ConverterDiffers, ConverterMissing
 
 app = typer.Typer(
     name="bgpt-bench",

@@ -16,11 +16,11 @@ from benchmarks.task import Item, SampleSet, Task, prepare
 from benchmarks.tasks.conversion import ConversionTask
 from bgpt.protocol import ByteModel
 from pipelines.sample import Segment
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.display_tunes import display_tunes
-from simulators.music.midi import MidiError, read_score
-from simulators.music.presets import PRESETS, Preset
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.presets import PRESETS, Preset
+from simulators.music.looking.display_tunes import display_tunes
+from simulators.music.midi.files import MidiError, read_score
 from simulators.music.reasons import DropReason
 
 MAX_MIDI_BYTES = 64 << 10

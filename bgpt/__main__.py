@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import MODEL_HELP, Json, Model
+from bgpt.command_options import MODEL_HELP, Device, DeviceName, Json, Model
 from bgpt.convert_command import convert_command
 from bgpt.generate_command import generate_command
 from bgpt.simulate_command import simulate_command
@@ -22,7 +22,7 @@ from pipelines.command_line import run
 app = typer.Typer(
     name="bgpt",
     help="Train bGPT models on corpora, weigh files with them, simulate and convert.\n\n"
-    "Example: bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy",
+    "\b\nExample:\n  bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -101,6 +101,15 @@ def eval_command(
         Path | None, typer.Option(help="A corpus whose test side to weigh instead.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="At most this many of it.")] = 1000,
+    device: Device = DeviceName.CPU,
+    bf16: Annotated[
+        bool,
+        typer.Option(
+            "--bf16/--no-bf16",
+            help="Compute in bfloat16: several times as fast where the processor has it, and the "
+            "figures move a little. Default: float32.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Weigh files: bits per byte of each, and the authors' nats per token.
@@ -108,16 +117,18 @@ def eval_command(
     \b
     Example:
       bgpt eval runs/cpu-toy/model --files a.bin b.bin --json
+      bgpt eval runs/cpu-toy/model --corpus data/cpu-toy --bf16
     """
     from bgpt.checkpoint import load_model
-    from bgpt.evaluate import evaluate_corpus, score_file
     from bgpt.files import read_segment
+    from bgpt.weigh import evaluate_corpus, score_file, weighing_copy, weighing_dtype
 
     paths = [*(files or []), *(more or [])]
     if bool(paths) == (corpus is not None):
         raise typer.BadParameter("give files to weigh (--files FILE...) or a corpus (--corpus DIR)")
+    dtype = weighing_dtype(bf16=bf16, device=device)
     if corpus is not None:
-        figures = evaluate_corpus(model, corpus, samples)
+        figures = evaluate_corpus(model, corpus, samples, dtype, device)
         if as_json:
             print(json.dumps(asdict(figures), indent=1))
         else:
@@ -126,8 +137,8 @@ def eval_command(
                 f"{100 * figures.byte_accuracy:.2f} % of bytes right, {figures.n} samples"
             )
         return
-    loaded = load_model(model)
-    scores = [score_file(loaded, str(path), read_segment(path)) for path in paths]
+    ready = weighing_copy(load_model(model), dtype, device)
+    scores = [score_file(ready, str(path), read_segment(path), dtype) for path in paths]
     if as_json:
         print(json.dumps([asdict(score) for score in scores], indent=1))
         return
@@ -151,18 +162,39 @@ def import_command(
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads; by default width / 64.")
     ] = None,
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="It converts: abc-to-midi or midi-to-abc; or both."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="It simulates this machine: toy, rv64, ...")
+    ] = None,
+    memory_bytes: Annotated[int | None, typer.Option(min=16, help="Size of its memory.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Of its programs, e.g. loop.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Of its states: narrow or full.")] = None,
 ) -> None:
     """Read a checkpoint of the bGPT authors, generative or classification, as a model of ours.
 
-    Only tensors and plain values are read; a file with code in it is refused.
+    Only tensors and plain values are read; a file with code in it is refused. What it was trained
+    to convert or to simulate is not in it: say it here, and `convert` and `simulate` know.
 
     \b
     Example:
       bgpt import weights-text.pth -o models/text
+      bgpt import weights-conversion.pth -o models/music --direction abc-to-midi
+      bgpt import weights-cpu.pth -o models/cpu --system toy --memory-bytes 1024
     """
     from bgpt.interop import import_pth
+    from bgpt.trained_for import declared
 
-    import_pth(file, out, heads)
+    trained_for = declared(
+        directions=direction or (),
+        system=system,
+        memory_bytes=memory_bytes,
+        profile=profile,
+        layout=layout,
+    )
+    import_pth(file, out, heads, trained_for)
     print(out)
 
 

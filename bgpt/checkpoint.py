@@ -38,14 +38,17 @@ def atomic_folder(path: Path) -> Generator[Path]:
     """Give an empty folder to fill; it becomes `path` at the end, all at once, or not at all.
 
     A folder already at `path` is replaced.
+
+    Raises:
+        CheckpointError: it cannot be written, such as without permission or on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     old = path.with_name(f".{path.name}.old")
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    part.mkdir()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part.mkdir()
         yield part
         for file in part.iterdir():
             _sync(file)
@@ -54,6 +57,8 @@ def atomic_folder(path: Path) -> Generator[Path]:
             path.rename(old)
         part.rename(path)
         _sync(path.parent)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -122,6 +127,7 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
     if not isinstance(declared, dict):
         raise CheckpointError(f"{file}: not a model: the top level must be an object")
     found = cast("dict[str, Any]", declared)
+    refuse_newer(file, found, SCHEMA_VERSION)
     if found.get("schema_version") != SCHEMA_VERSION:
         raise CheckpointError(f"{file}: not a model of schema version {SCHEMA_VERSION}")
     if not all(isinstance(found.get(key), dict) for key in ("model", "provenance")):
@@ -130,6 +136,20 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
         return parse(ModelConfig, found["model"], "model"), found["provenance"]
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
+
+
+def refuse_newer(file: Path, declared: Mapping[str, Any], newest: int) -> None:
+    """Refuse a file in a format that a later version of this program wrote.
+
+    Raises:
+        CheckpointError: it is; the message names both versions.
+    """
+    version: object = declared.get("schema_version")
+    if isinstance(version, int) and version > newest:
+        raise CheckpointError(
+            f"{file}: written in format version {version}, and this program reads up to {newest}; "
+            "update it"
+        )
 
 
 def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -169,11 +189,20 @@ def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:
                 f"{file}: {name} is {tensor.dtype} {list(tensor.shape)}, "
                 f"expected {into[name].dtype} {list(into[name].shape)}"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not _is_finite(tensor):
             raise CheckpointError(f"{file}: {name} holds values that are not finite")
     with torch.no_grad():
         for name, tensor in found.items():
             own_part(into[name]).copy_(part_of(tensor, into[name]))
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with a value that is not finite, or None."""
+    return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """Which checkpoints stay: the last ones to resume from, and the model of the best evaluation.
 
 `best/` beside `model/` is a whole model, of the step whose evaluation had the fewest bits per byte
-so far. How a checkpoint is written and read is `bgpt.resume`.
+so far: weights without an optimizer's state, a third to a half of a checkpoint. How a checkpoint is
+written and read is `bgpt.resume`.
 """
 
 import shutil

@@ -5,7 +5,7 @@ A classifier is the patch level and one linear layer over its mean vector. Its f
 model's: `config.json`, whose provenance says `"kind": "classifier"` and the number of `classes`,
 and `model.safetensors` with `patch_level.*`, `classifier.weight [classes, D]` and
 `classifier.bias [classes]`. There is no byte level in it; the sizes that `config.json` gives for
-one are what a byte level would have. This module runs no classifier.
+one are what a byte level would have. `bgpt.classifier` runs it; this module does not.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -50,30 +50,10 @@ def kind_of(path: Path) -> Kind:
     Raises:
         CheckpointError: not a model, or one in a newer format.
     """
-    refuse_newer(path)
     kind: object = read_config(path)[1].get("kind", "generative")
     if kind not in ("generative", "classifier"):
         raise CheckpointError(f"{path}: a model of unknown kind {kind!r}")
     return kind
-
-
-def refuse_newer(path: Path) -> None:
-    """Refuse a model folder in a format that a later version of this program wrote.
-
-    Raises:
-        CheckpointError: it is; the message names both versions.
-    """
-    file = model_folder(path) / CONFIG_FILE
-    try:
-        found: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # what is wrong with it is `read_config`'s to say
-    version: object = cast("Any", found).get("schema_version") if isinstance(found, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise CheckpointError(
-            f"{file}: written in format version {version}, and this program reads up to "
-            f"{SCHEMA_VERSION}; update it"
-        )
 
 
 def require_generative(path: Path) -> Path:

@@ -10,26 +10,38 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import (
+    Device,
+    DeviceName,
+    Int8,
+    MaxBytes,
+    ModelOrFile,
+    find_model,
+    split_names,
+)
 
 
 def convert_command(
-    model: Model,
-    source: Annotated[
-        Path, typer.Argument(metavar="FILE|FOLDER", help="A .abc or .mid file, or many.")
-    ],
+    model_or_file: ModelOrFile,
     out: Annotated[
         Path,
         typer.Option(
             "--out", "-o", metavar="FILE|FOLDER", help="A folder for a folder; -: raw to stdout."
         ),
     ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="A .abc or .mid file, or a folder of them; alone without a MODEL."
+        ),
+    ] = None,
     to: Annotated[
         str | None,
-        typer.Option(metavar="EXT", help="The format, where neither -o nor the model says it."),
+        typer.Option(metavar="EXT", help="The format, where -o or the model does not say it."),
     ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Convert a file, or all files of a folder, into the format that -o's suffix or --to names.
 
@@ -39,12 +51,23 @@ def convert_command(
     \b
     Example:
       bgpt convert runs/abc-to-midi/model tune.abc -o tune.mid
+      bgpt convert tune.abc -o tune.mid
     """
     from bgpt.convert_folder import convert_folder, report
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
+    from bgpt.trained_for import declared, names_into
+    from bgpt.which_model import converts
     from bgpt.write import Writer
 
-    writer = Writer(model, int8=int8)
+    named, source = split_names(model_or_file, file)
+    into = to if to is not None or out == STDOUT or source.is_dir() else out.suffix[1:] or None
+    known = None if source.is_dir() else source.suffix[1:].lower()
+    model = named or find_model(
+        f"convert{f' .{known}' if known else ''}{f' into .{into}' if into else ''}",
+        converts(known, into),
+    )
+    said = declared(directions=names_into(to)) if to is not None else None
+    writer = Writer(model, int8=int8, device=device, declared=said)
     if source.is_dir():
         if out == STDOUT:
             raise typer.BadParameter("a folder of files needs a folder: -o FOLDER")

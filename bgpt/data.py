@@ -6,19 +6,21 @@ batch holds samples of like length and little padding, and the order of its batc
 again. So all the state that a resumed run needs is the number of its next batch, and any rank or
 worker can compute any batch. A conversion's direction is drawn the same way, from (seed, position).
 
-It reads samples through `Samples` and makes no tensors but through `bgpt.patching`. Nothing is
+Dealing needs the sizes in the index alone, so no sample is read that another rank or worker trains
+on. It reads samples through `Samples` and makes no tensors but through `bgpt.patching`. Nothing is
 truncated: a sample that is too long for the model is refused by key, before training starts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bgpt.config import PATCH_SIZE
-from bgpt.patching import LossRegion, PatchBatch, TooLong, collate, layout, num_patches
+from bgpt.patching import LossRegion, PatchBatch, TooLong, collate, layout
 from pipelines.sample import Segment
 from simulators.permutation import Permutation, hashed
 from simulators.suggest import unknown_name
@@ -59,17 +61,36 @@ class TrainingSample:
     """The file; or source, then target."""
     scored_from: int
     """Leading bytes of the last segment that are given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnSample:
+    """Which sample stands at a place of the stream; its bytes are not read yet."""
+
+    view: "SampleView"
+    index: int
+    direction: str | None
     corpus: str = ""
     """Name of its corpus where several are mixed (`bgpt.mixture`)."""
 
     @property
+    def key(self) -> str:
+        """Return the key of the sample."""
+        return self.view.samples.key(self.index)
+
+    @property
     def num_bytes(self) -> int:
         """Return the true bytes of all segments."""
-        return sum(len(segment.data) for segment in self.segments)
+        return int(self.view.sizes[:, self.index].sum())
 
-    def of_corpus(self, name: str) -> "TrainingSample":
-        """Return the sample with the name of its corpus."""
-        return replace(self, corpus=name)
+    @property
+    def num_patches(self) -> int:
+        """Return the patches of all segments, with those of extensions and end."""
+        return int(self.view.lengths[self.index])
+
+    def read(self) -> TrainingSample:
+        """Return the sample with its bytes."""
+        return self.view.sample(self.index, self.direction)
 
 
 class SampleStream(Protocol):
@@ -80,7 +101,7 @@ class SampleStream(Protocol):
         """Return the views by name of their corpus; a view alone has the name ""."""
         ...
 
-    def drawn(self, positions: NDArray[np.int64], seed: int, /) -> list[TrainingSample]:
+    def drawn(self, positions: NDArray[np.int64], seed: int, /) -> list[DrawnSample]:
         """Return the samples at positions of the stream, a pure function of (seed, position)."""
         ...
 
@@ -142,7 +163,7 @@ class SampleView:
         """Return itself, under no name."""
         return {"": self}
 
-    def drawn(self, positions: NDArray[np.int64], seed: int) -> list[TrainingSample]:
+    def drawn(self, positions: NDArray[np.int64], seed: int) -> list[DrawnSample]:
         """Return the samples at positions of the stream; every epoch has an order of its own."""
         epochs, within = np.divmod(positions, len(self))
         indices = np.empty_like(positions)
@@ -151,7 +172,7 @@ class SampleView:
             indices[here] = Permutation(len(self), seed, "epoch", epoch)(within[here])
         directions = self.drawn_directions(positions, seed)
         return [
-            self.sample(index, direction)
+            DrawnSample(view=self, index=index, direction=direction)
             for index, direction in zip(indices.tolist(), directions, strict=True)
         ]
 
@@ -165,7 +186,7 @@ class SampleView:
 
     def check_lengths(self, max_patches: int) -> None:
         """Raise `TooLong`, naming the sample, if one does not fit `max_patches` patches."""
-        lengths = self._lengths()
+        lengths = self.lengths
         too_long = np.flatnonzero(lengths > max_patches).tolist()
         if too_long:
             raise TooLong(
@@ -176,7 +197,7 @@ class SampleView:
 
     def without_too_long(self, max_patches: int) -> "tuple[SampleView, int]":
         """Return the view without the samples that do not fit, and how many those are."""
-        kept = np.flatnonzero(self._lengths() <= max_patches)
+        kept = np.flatnonzero(self.lengths <= max_patches)
         num_dropped = len(self) - len(kept)
         if not num_dropped:
             return self, 0
@@ -188,12 +209,17 @@ class SampleView:
         )
         return view, num_dropped
 
-    def _lengths(self) -> NDArray[np.int64]:
-        """Return the patches of every sample."""
-        sizes = [
-            np.asarray(self.samples.column(f"size_{e}"), dtype=np.int64) for e in self.extensions
-        ]
-        return np.stack([1 + -(-size // PATCH_SIZE) for size in sizes]).sum(axis=0) + 1
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return `[extensions, samples]` bytes of every segment, by the index."""
+        return np.array(
+            [self.samples.column(f"size_{e}") for e in self.extensions], dtype=np.int64
+        ).reshape(len(self.extensions), len(self))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Return `[samples]` patches of every sample."""
+        return (1 + -(-self.sizes // PATCH_SIZE)).sum(axis=0) + 1
 
 
 @final
@@ -230,9 +256,9 @@ class BatchStream:
         self._batch_size = batch_size
         self._window_batches = window_batches
         self._seed = seed
-        self._window: tuple[int, list[list[TrainingSample]]] = (-1, [])
+        self._window: tuple[int, list[list[DrawnSample]]] = (-1, [])
 
-    def batch(self, number: int) -> list[TrainingSample]:
+    def batch(self, number: int) -> list[DrawnSample]:
         """Return the samples of batch `number` (from 0); it depends on nothing called before."""
         window, slot = divmod(number, self._window_batches)
         if self._window[0] != window:
@@ -244,10 +270,10 @@ class BatchStream:
         size = self._batch_size * self._window_batches
         return np.arange(window * size, (window + 1) * size, dtype=np.int64)
 
-    def _make_window(self, window: int) -> list[list[TrainingSample]]:
-        """Read one window's samples, sort them by length, deal them into batches."""
+    def _make_window(self, window: int) -> list[list[DrawnSample]]:
+        """Draw one window's samples, sort them by length, deal them into batches."""
         samples = self._view.drawn(self.positions(window), self._seed)
-        lengths = np.array([num_patches(sample.segments) for sample in samples])
+        lengths = np.array([sample.num_patches for sample in samples])
         by_length = np.argsort(lengths, kind="stable").tolist()
         order = Permutation(self._window_batches, self._seed, "window", window)
         starts = order(np.arange(self._window_batches)) * self._batch_size

@@ -1,43 +1,31 @@
-"""Teacher-forced figures of a model over files: of a corpus side, or of single files.
+"""Teacher-forced figures of a model over samples of a corpus.
 
-Sums are taken per file in float64 and added up in order, so the figure of a file does not depend
-on what else is evaluated, beyond the last digits of a batch's arithmetic. The benchmark's metrics
-with their standard errors are `benchmarks.metrics`; this is for watching a run, or a quick look.
+Sums are taken per batch in float64 and added up in order, so a figure does not depend on how
+samples are batched, beyond the last digits of a batch's arithmetic. The benchmark's metrics with
+their standard errors are `benchmarks.metrics`; this is for watching a run. `bgpt.weigh` weighs
+files.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from typing import final
 
 import torch
 
-from bgpt.bits_per_byte import authors_nats_per_token, bits_per_byte
-from bgpt.checkpoint import load_model, read_config
-from bgpt.data import SampleView, TrainingSample, patch_batch
+from bgpt.bits_per_byte import bits_per_byte
+from bgpt.data import SampleStream, SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
-from bgpt.patching import LossRegion, TooLong, collate, layout, num_patches
+from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import EOP
 from bgpt.ranks import ALONE, Ranks
 from bgpt.telemetry import Evaluation
-from pipelines.corpus import Corpus
-from pipelines.sample import Segment
 
 MAX_BATCH_PATCHES = 2048
 """Patches in one batch of evaluation, padding included; bounds memory."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileScore:
-    """One file's figures, as `bgpt eval` prints them."""
-
-    file: str
-    bytes: int
-    total_nats: float
-    """-log p of all bytes of the file and of the `EOP` that ends it."""
-    bits_per_byte: float
-    authors_nats_per_token: float
-    """The authors' mean over all tokens, padding included; lower by the share of padding."""
+class NotFinite(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """Samples to which a model gives no probability; the message has their keys."""
 
 
 def evaluation_samples(
@@ -62,29 +50,46 @@ def evaluation_samples(
 
 
 def evaluate(
-    model: Bgpt, samples: Sequence[TrainingSample], device: str = "cpu", ranks: Ranks = ALONE
+    model: Bgpt,
+    samples: Sequence[TrainingSample],
+    device: str = "cpu",
+    ranks: Ranks = ALONE,
+    dtype: torch.dtype = torch.float32,
 ) -> Evaluation:
     """Return the figures over the scored regions of `samples`; every rank weighs its share.
 
+    The model computes in `dtype`; a run's own evaluation is always in float32.
+
     Raises:
         ValueError: there are no samples.
+        NotFinite: on every rank, if the loss of a sample is not finite.
     """
     if not samples:
         raise ValueError("there is nothing to evaluate on")
+    odd: list[str] = []
     nats, num_bytes, num_right = 0.0, 0, 0
     batches = _batches(samples)
     share = ranks.share(batches)
     for batch_samples in share:
         batch = patch_batch(batch_samples, "target").to(device)
-        scores = model.score(batch)
+        scores = model.score(batch, dtype)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
+        is_finite = scores.nats.isfinite().flatten(1).all(dim=1)  # [B]
+        odd += [sample.key for i, sample in enumerate(batch_samples) if not bool(is_finite[i])]
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
     if ranks.is_sharded and len(share) * ranks.count < len(batches):
         # Another rank has one batch more, and can gather weights with all of them alone.
-        model.score(patch_batch(batches[0], "target").to(device))
+        model.score(patch_batch(batches[0], "target").to(device), dtype)
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
+    if not math.isfinite(nats):
+        shown = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
+        raise NotFinite(
+            f"the loss is not finite on {len(odd)} samples of evaluation: {shown}"
+            if odd
+            else "the loss is not finite on samples of evaluation that another rank weighs"
+        )
     return Evaluation(
         bits_per_byte=bits_per_byte(nats, int(all_bytes)),
         byte_accuracy=all_right / all_bytes,
@@ -92,53 +97,36 @@ def evaluate(
     )
 
 
-def evaluate_corpus(model: Path, corpus: Path, limit: int) -> Evaluation:
-    """Return the figures of the model in folder `model` over the first `limit` test samples.
+@final
+class Evaluations:
+    """Figures of a model over the first `limit` samples of every corpus of a side; 0: none."""
 
-    Conversions go in the directions that the model was trained on.
+    def __init__(self, side: SampleStream, limit: int, max_patches: int, ranks: Ranks) -> None:
+        self._limit, self._ranks = limit, ranks
+        self._samples = {
+            name: evaluation_samples(view, limit, max_patches) for name, view in side.parts.items()
+        }
 
-    Raises:
-        CheckpointError, CorpusError: a folder that cannot be used.
-        ValueError: the model was trained on another kind of corpus.
-    """
-    opened = Corpus.open(corpus)
-    directions: object = read_config(model)[1].get("directions")
-    view = SampleView(
-        opened.side("test"),
-        extensions=opened.extensions,
-        prompt_bytes=opened.prompt_bytes,
-        directions=cast("dict[str, float]", directions) if isinstance(directions, dict) else {},
-    )
-    loaded = load_model(model)
-    view.check_lengths(loaded.config.max_patches)
-    return evaluate(loaded, evaluation_samples(view, limit))
+    def of(self, model: Bgpt) -> tuple[Evaluation | None, dict[str, Evaluation]]:
+        """Return those over all samples, and by corpus where several are mixed.
 
-
-def score_file(model: Bgpt, name: str, file: Segment) -> FileScore:
-    """Return the figures of one whole file.
-
-    Raises:
-        ValueError: the file is empty or too long for the model.
-    """
-    if not file.data:
-        raise ValueError(f"{name}: is empty; there is no bits per byte of no bytes")
-    nats = {region: _file_nats(model, name, file, region) for region in ("target", "tokens")}
-    return FileScore(
-        file=name,
-        bytes=len(file.data),
-        total_nats=nats["target"],
-        bits_per_byte=bits_per_byte(nats["target"], len(file.data)),
-        authors_nats_per_token=authors_nats_per_token(nats["tokens"], num_patches([file])),
-    )
-
-
-def _file_nats(model: Bgpt, name: str, file: Segment, region: LossRegion) -> float:
-    """Return -log p of a file's tokens in `region`."""
-    try:
-        patched = layout([file], loss=region, max_patches=model.config.max_patches)
-    except TooLong as error:
-        raise TooLong(f"{name}: {error}") from error
-    return float(model.score(collate([patched])).nats.to(torch.float64).sum())
+        Raises:
+            ValueError: there are no samples, though some are asked for.
+        NotFinite: the loss of a sample is not finite.
+        """
+        if not self._limit:
+            return None, {}
+        every = [sample for samples in self._samples.values() for sample in samples]
+        device = str(next(model.parameters()).device)
+        model.eval()
+        by_corpus = {
+            name: evaluate(model, samples, device, self._ranks)
+            for name, samples in self._samples.items()
+            if name
+        }
+        whole = evaluate(model, every, device, self._ranks)
+        model.train()
+        return whole, by_corpus
 
 
 def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import ChosenModel, Device, DeviceName, Int8, MaxBytes, find_model
 
 
 def generate_command(
-    model: Model,
+    named: ChosenModel = None,
     ext: Annotated[
         str | None, typer.Option(metavar="EXT", help="What to write, e.g. mid; else as --prompt.")
     ] = None,
@@ -39,6 +39,7 @@ def generate_command(
     seed: Annotated[int, typer.Option(help="Of sampling; file i is the same in any batch.")] = 0,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Write a file: the likeliest one, or any number by chance.
 
@@ -47,6 +48,7 @@ def generate_command(
     \b
     Example:
       bgpt generate runs/midi-to-abc --ext abc --temperature 0.9 --num 8 -o tunes
+      bgpt generate --ext mid
     """
     from bgpt.files import (
         STDOUT,
@@ -60,6 +62,7 @@ def generate_command(
     from bgpt.generate import DEFAULT_BATCH_SIZE
     from bgpt.protocol import Prompt
     from bgpt.sampling import Sampling
+    from bgpt.which_model import writes
     from bgpt.write import Writer
     from pipelines.sample import EXTENSION_PATTERN
 
@@ -72,6 +75,7 @@ def generate_command(
             raise ValueError(f"{prompt}: an empty file; leave --prompt out to begin with nothing")
     if ext is None or not EXTENSION_PATTERN.fullmatch(ext):
         raise typer.BadParameter("say what to write: --ext mid, or --prompt FILE with a suffix")
+    model = named or find_model(f"write .{ext}", writes(ext))
     sampling = None
     if (temperature, top_k, top_p) != (None, None, None):
         heat = 1.0 if temperature is None else temperature
@@ -88,9 +92,9 @@ def generate_command(
         names = [out / f"{i:06d}.{ext}" for i in range(num)]
         paths = names if into_folder else [out]
         check_writable(paths[0])
-    writer = Writer(model, int8=int8)
+    writer = Writer(model, int8=int8, device=device)
     asked = Prompt(source=None, extension=ext, given=given)
-    writer.room(asked)
+    writer.require_room(prompt or model, asked)
     if not paths:
         stream = RawStream(stdout_bytes()) if out == STDOUT else stream_for(ext, sys.stdout)
         stream.write(given)

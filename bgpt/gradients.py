@@ -2,27 +2,25 @@
 """The gradient of one global batch, in parts and over several ranks, as if computed at once.
 
 The loss is the sum over the batch's scored tokens divided by their number in the whole batch, so it
-does not matter how samples are dealt: to ranks, then to `accumulate` parts. Between ranks torch's
-DistributedDataParallel adds gradients up while the last part's backward still runs; where ranks
-hold parts of the weights (`bgpt.sharding`), FSDP2 adds up every part's. It moves no weight; that is
-`bgpt.optim`.
+does not matter how samples are dealt (`bgpt.prepared`): to ranks, then to parts. Between ranks
+torch's DistributedDataParallel adds gradients up while the last part's backward still runs; where
+ranks hold parts of the weights (`bgpt.sharding`), FSDP2 adds up every part's. It moves no weight;
+that is `bgpt.optim`.
 """
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast, final
 
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from bgpt.data import TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import PatchBatch
+from bgpt.prepared import Part, Prepared
 from bgpt.protocol import EOP
 from bgpt.ranks import ALONE, Ranks
-from bgpt.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +42,12 @@ class Gradients:
     def __init__(
         self,
         model: Bgpt,
-        config: TrainConfig,
         *,
+        device: str = "cpu",
         ranks: Ranks = ALONE,
         corpora: Sequence[str] = (),
     ) -> None:
-        self._config, self._ranks, self._corpora = config, ranks, tuple(corpora)
+        self._device, self._ranks, self._corpora = device, ranks, tuple(corpora)
         self._reads_sources = model.config.source_attention
         self._loss: nn.Module = _Loss(model, by_sample=bool(corpora))
         if ranks.count > 1 and not ranks.is_sharded:
@@ -57,29 +55,25 @@ class Gradients:
             unused = model.config.source_attention
             self._loss = DistributedDataParallel(self._loss, find_unused_parameters=unused)
 
-    def fill(self, samples: Sequence[TrainingSample]) -> BatchSums:
-        """Add the gradient of the mean loss of `samples`, the global batch, to every parameter."""
-        config, ranks = self._config, self._ranks
-        share = ranks.share(samples)
-        parts = _parts(share, config.accumulate) if share else []
-        # A rank without a sample takes part with the first one, at weight 0; and where weights are
-        # gathered, every rank must go through the model as often as the others.
-        num_busy = len(parts)
-        num_parts = ranks.largest(num_busy) if ranks.is_sharded else max(num_busy, 1)
-        parts += [list(samples[:1])] * (num_parts - num_busy)
-        batches = [patch_batch(part, config.loss, is_packed=config.packing) for part in parts]
-        total_tokens = int(ranks.sums(sum(batch.num_tokens for batch in batches[:num_busy]))[0])
-        uses_sources = ranks.is_sharded and self._has_sources(batches)
+    def fill(self, share: Prepared) -> BatchSums:
+        """Add the gradient of the global batch's mean loss to every parameter."""
+        ranks, parts = self._ranks, share.parts
+        num_busy = 0 if share.is_idle else len(parts)
+        if ranks.is_sharded:
+            # Weights are gathered by all ranks, so each goes through the model as often as others.
+            parts += parts[-1:] * (ranks.largest(len(parts)) - len(parts))
+        total_tokens = int(ranks.sums(sum(part.batch.num_tokens for part in parts[:num_busy]))[0])
+        uses_sources = ranks.is_sharded and self._has_sources(parts)
         nats, num_bytes = 0.0, 0
         by_corpus = dict.fromkeys(self._corpora, 0.0)
         bytes_by_corpus = dict.fromkeys(self._corpora, 0)
-        for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
-            is_idle = number >= num_busy
+        for number, part in enumerate(parts):
+            batch, is_idle = part.batch, number >= num_busy
             sums, sample_nats = self._backward(
                 batch,
                 total_tokens,
                 is_idle=is_idle,
-                is_last=number == num_parts - 1,
+                is_last=number == len(parts) - 1,
                 uses_sources=uses_sources,
             )
             if is_idle:
@@ -88,9 +82,9 @@ class Gradients:
             num_bytes += batch.num_bytes
             if sample_nats is not None:
                 sizes = (batch.loss_mask & (batch.patches != EOP)).sum(dim=(1, 2))
-                for row, sample in enumerate(part):
-                    by_corpus[sample.corpus] += float(sample_nats[row])
-                    bytes_by_corpus[sample.corpus] += int(sizes[row])
+                for row, corpus in enumerate(part.corpora):
+                    by_corpus[corpus] += float(sample_nats[row])
+                    bytes_by_corpus[corpus] += int(sizes[row])
         names = self._corpora
         reduced = ranks.sums(
             nats,
@@ -105,11 +99,11 @@ class Gradients:
             bytes_by_corpus=dict(zip(names, map(int, reduced[2 + len(names) :]), strict=True)),
         )
 
-    def _has_sources(self, batches: Sequence[PatchBatch]) -> bool:
-        """Return whether any rank's batches have a source that the model reads."""
+    def _has_sources(self, parts: Sequence[Part]) -> bool:
+        """Return whether any rank's parts have a source that the model reads."""
         if not self._reads_sources:
             return False
-        most = max(int(batch.source_patches.max()) for batch in batches)
+        most = max(int(part.batch.source_patches.max()) for part in parts)
         return self._ranks.largest(most) > 0
 
     def _backward(
@@ -128,7 +122,7 @@ class Gradients:
         with cast("DistributedDataParallel", loss).no_sync() if alone else nullcontext():
             nats, sample_nats = cast(
                 "tuple[Tensor, Tensor | None]",
-                loss(batch.to(self._config.device), uses_sources=uses_sources),
+                loss(batch.to(self._device), uses_sources=uses_sources),
             )
             if is_idle:
                 (nats * 0.0).backward()
@@ -165,10 +159,3 @@ class _Loss(nn.Module):
             for parameter in self.model.byte_level.source_parameters():
                 total = total + 0.0 * parameter.sum()
         return total, sample_nats
-
-
-def _parts(samples: list[TrainingSample], count: int) -> list[list[TrainingSample]]:
-    """Cut `samples` into at most `count` runs, none empty, whose sizes differ by one at most."""
-    count = min(count, len(samples))
-    cuts = [len(samples) * i // count for i in range(count + 1)]
-    return [samples[a:b] for a, b in pairwise(cuts)]

@@ -5,7 +5,7 @@ Both kinds are read, generative and classification, from the public code of `san
 are inferred from the tensors' shapes; the number of heads is not in them, so it is the authors'
 rule, one head for 64 columns, unless given. What their files hold and our model never reads is kept
 in `unused.safetensors`, so that an exported file holds the imported one's tensors bit for bit.
-Optimizer state is not taken over. Running a classifier is not done here.
+Optimizer state is not taken over. Running a classifier is `bgpt.classifier`'s.
 """
 
 import dataclasses
@@ -61,21 +61,30 @@ class Exported:
     """What must also be changed in their scripts; empty for their own proportions."""
 
 
-def import_pth(path: Path, out: Path, heads: int | None = None) -> ModelConfig:
+def import_pth(
+    path: Path,
+    out: Path,
+    heads: int | None = None,
+    trained_for: Mapping[str, Any] | None = None,
+) -> ModelConfig:
     """Read the authors' checkpoint `path` and write it as model folder `out`.
 
     `heads` is the number of attention heads of both levels; None: one for 64 columns.
+    `trained_for` (see `bgpt.trained_for.declared`) is what the file cannot say of itself.
 
     Raises:
         CheckpointError: the file is not such a checkpoint, in one line that names the tensor, or
-            `out` is there already.
+            `out` is there already, or a classifier is said to convert or to simulate.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out}: is there already; delete it or pass another -o")
     pth = read_pth(path)
     state = to_ours(path, pth.tensors, heads)
+    if state.is_classifier and trained_for:
+        raise CheckpointError(f"{path}: a classifier, which neither converts nor simulates")
     provenance = {
         "imported_from": "authors",
+        **(trained_for or {}),
         **_values(pth, is_classifier=state.is_classifier),
     }
     with atomic_folder(out) as folder:

@@ -18,6 +18,7 @@ from bgpt.config import ModelConfig
 from bgpt.data import SampleStream
 from bgpt.model import Bgpt
 from bgpt.ranks import ALONE, Ranks
+from bgpt.resume import checkpoints
 from bgpt.telemetry import Tracker
 from bgpt.train_config import TrainConfig
 
@@ -56,6 +57,20 @@ class Job:
     """Further places for the scalars of `metrics.jsonl`."""
     write_samples: Callable[[Bgpt, int], None] = _no_samples
     """Called every `samples_every` steps, on rank 0, with the model in evaluation mode."""
+
+
+def diverged(run: Path, step: int, what: str, keys: Sequence[str] = ()) -> TrainingDiverged:
+    """Return what ends `run`, in which `what` is wrong at `step`, with what there is to go on from.
+
+    `keys` are of the samples of the step's batch.
+    """
+    found = checkpoints(run)
+    last = f"the last good checkpoint is {found[-1]}" if found else "there is no checkpoint yet"
+    samples = f"samples {', '.join(keys)}; " if keys else ""
+    return TrainingDiverged(
+        f"step {step}: {what}; {samples}{last}; "
+        "lower the learning rate and train into another folder"
+    )
 
 
 def is_finished(run: Path, run_sha256: str) -> bool:

@@ -15,7 +15,7 @@ from bgpt.initial import weights_file
 from bgpt.job import Job, is_finished
 from bgpt.progress import Status
 from bgpt.ranks import Ranks, open_ranks
-from bgpt.run import RunConfig, claim, is_same_run, read_record, record_sha256, run_record
+from bgpt.run import RunConfig, claim, flat, is_same_run, read_record, record_sha256, run_record
 from bgpt.samples_log import SampleLog
 from bgpt.sides import open_sides, recorded_samples
 from bgpt.trackers import check_trackers, open_trackers
@@ -100,7 +100,7 @@ def _launch(
             init_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     record = run_record(config, sides.corpora, init_sha256=init_sha256)
     run_sha256 = record_sha256(record)
-    ranks.check_same("corpora, parameters or code", run_sha256)
+    ranks.check_same("corpora, parameters or code", run_sha256, flat(record))
 
     def claim_folder() -> None:
         if restart_if_changed and found is not None and not is_same_run(found, record):

@@ -8,12 +8,13 @@ whole, in an order of its own, before it comes again.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bgpt.data import SampleView, TrainingSample
+from bgpt.data import DrawnSample, SampleView
 from simulators.permutation import Permutation, derived_seed
 
 BLOCK = 1000
@@ -37,7 +38,7 @@ class Mixture:
         """Return the number of samples of all corpora."""
         return sum(map(len, self.parts.values()))
 
-    def drawn(self, positions: NDArray[np.int64], seed: int) -> list[TrainingSample]:
+    def drawn(self, positions: NDArray[np.int64], seed: int) -> list[DrawnSample]:
         """Return the samples at positions of the stream."""
         blocks, within = np.divmod(positions, BLOCK)
         owners, own = np.empty_like(within), np.empty_like(within)
@@ -45,12 +46,12 @@ class Mixture:
             here = blocks == block
             every, before = self._block(block, seed)
             owners[here], own[here] = every[within[here]], before[within[here]]
-        samples: dict[int, TrainingSample] = {}
+        samples: dict[int, DrawnSample] = {}
         for number, (name, view) in enumerate(self.parts.items()):
             places = np.flatnonzero(owners == number)
             drawn = view.drawn(own[places], derived_seed(seed, "corpus", name))
             samples |= {
-                place: sample.of_corpus(name)
+                place: replace(sample, corpus=name)
                 for place, sample in zip(places.tolist(), drawn, strict=True)
             }
         return [samples[i] for i in range(len(positions))]

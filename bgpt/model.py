@@ -75,9 +75,10 @@ class Bgpt(nn.Module):
         return nats.new_zeros(len(batch.patches)).index_add(0, sample, nats)
 
     @torch.no_grad()
-    def score(self, batch: PatchBatch) -> TokenScores:
-        """Return nats and the likeliest token of every scored token; always in float32."""
-        logits, targets, where = self._scored_logits(batch, torch.float32)
+    def score(self, batch: PatchBatch, dtype: torch.dtype = torch.float32) -> TokenScores:
+        """Return nats and the likeliest token of every scored token, computed in `dtype`."""
+        logits, targets, where = self._scored_logits(batch, dtype)
+        logits = logits.float()
         nats = batch.patches.new_zeros(batch.patches.shape, dtype=torch.float32)
         predicted = torch.full_like(batch.patches, -1)
         nats.view(-1)[where] = F.cross_entropy(logits, targets, reduction="none")

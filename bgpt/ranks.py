@@ -9,8 +9,9 @@ waits for another. Rank 0 alone writes. Weights are whole on every rank, or in p
 (`bgpt.sharding`); the largest preset, whole, with its optimizer's state, takes less than 2 GB.
 """
 
+import json
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
@@ -19,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+NOTHING: Mapping[str, object] = {}
 
 
 class RanksDiffer(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -67,11 +69,12 @@ class Ranks:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor)
 
-    def check_same(self, what: str, sha256: str) -> None:
-        """Compare a hash over all ranks.
+    def check_same(self, what: str, sha256: str, parts: Mapping[str, object] = NOTHING) -> None:
+        """Compare a hash over all ranks; `parts` is what it is of, by name.
 
         Raises:
-            RanksDiffer: on every rank, if one has another hash; names the first that differs.
+            RanksDiffer: on every rank, if one has another hash; names the first that differs, and
+                the first of its parts that does.
         """
         if self.count == 1:
             return
@@ -80,11 +83,29 @@ class Ranks:
         dist.all_gather(found, own)
         hashes = [bytes(one.tolist()).hex() for one in found]
         odd = next((i for i, one in enumerate(hashes) if one != hashes[0]), None)
-        if odd is not None:
-            raise RanksDiffer(
-                f"rank {odd} has other {what} than rank 0: sha256 {hashes[odd][:12]}, not "
-                f"{hashes[0][:12]}; give every rank the same folders and parameters"
-            )
+        if odd is None:
+            return
+        name, theirs, first = "sha256", hashes[odd][:12], hashes[0][:12]
+        found_parts = [json.loads(text) for text in self._texts(json.dumps(dict(parts)))]
+        for key in [*found_parts[0], *found_parts[odd]]:
+            a, b = (found_parts[rank].get(key, "absent") for rank in (0, odd))
+            if a != b:
+                name, theirs, first = key, b, a
+                break
+        raise RanksDiffer(
+            f"rank {odd} has other {what} than rank 0: {name} is {theirs} there and {first} on "
+            "rank 0; give every rank the same folders and parameters"
+        )
+
+    def _texts(self, text: str) -> list[str]:
+        """Return the text of every rank; every rank must call it."""
+        own = text.encode()
+        longest = self.largest(len(own))
+        # Spaces behind it change no JSON.
+        padded = torch.tensor(list(own.ljust(longest)), dtype=torch.uint8, device=self.device)
+        found = [torch.empty_like(padded) for _ in range(self.count)]
+        dist.all_gather(found, padded)
+        return [bytes(one.tolist()).decode() for one in found]
 
     def on_all(self, work: Callable[[], T]) -> T:
         """Do `work` on every rank and return its result: none goes on where one failed.

@@ -22,6 +22,7 @@ from bgpt.checkpoint import (
     atomic_folder,
     load_tensors,
     read_tensors,
+    refuse_newer,
     save_tensors,
     write_model,
 )
@@ -31,6 +32,7 @@ from pipelines.config import ConfigError, parse
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
+STATE_SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +52,7 @@ class TrainState:
     """The same two of every mixed corpus; empty with one corpus."""
     bytes_by_corpus: dict[str, int] = field(default_factory=dict[str, int])
     best_bits_per_byte: float | None = None
-    """Of the best evaluation so far, where the best is kept."""
+    """Of the best evaluation so far."""
     best_step: int = 0
 
     def with_loss(
@@ -99,7 +101,12 @@ def save_checkpoint(
             write_model(part, model, {"run_sha256": run_sha256, "step": state.step})
             save_tensors(part / OPTIMIZER_FILE, optimizer_state)
             files = {name: _sha256(part / name) for name in (WEIGHTS_FILE, OPTIMIZER_FILE)}
-            content = {"run_sha256": run_sha256, "state": asdict(state), "files": files}
+            content = {
+                "schema_version": STATE_SCHEMA_VERSION,
+                "run_sha256": run_sha256,
+                "state": asdict(state),
+                "files": files,
+            }
             (part / STATE_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except (CheckpointError, OSError) as error:
         stands = f"{before[-1]} is untouched" if before else "there is none before it"
@@ -127,14 +134,17 @@ def load_checkpoint(path: Path, model: Bgpt, optimizers: Optimizers, run_sha256:
     """Fill `model` and `optimizers` from a checkpoint and return its counters.
 
     Raises:
-        CheckpointError: damaged, or of another configuration.
+        CheckpointError: damaged, of another configuration, or in a newer format.
     """
     cure = f"delete {path} and run the same command again to resume from the one before it"
     try:
         content = cast("dict[str, Any]", json.loads((path / STATE_FILE).read_text("utf-8")))
+        refuse_newer(path / STATE_FILE, content, STATE_SCHEMA_VERSION)
         state = parse(TrainState, content["state"], "state")
         files, owner = cast("dict[str, str]", content["files"]), str(content["run_sha256"])
-    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path / STATE_FILE}: not readable: {error}; {cure}") from error
     if owner != run_sha256:
         raise CheckpointError(

@@ -1,9 +1,9 @@
 """What a training run is: its configuration out of `params.yaml`, and the folder that it claims.
 
-`run.json` in the folder holds the whole configuration and the sha256 of every shard that is read,
-in order. A folder belongs to one configuration: starting another one in it is an error that names
-the first differing key, never a silent restart. The corpus may grow meanwhile, because only the
-shards of the configured prefix are bound. Training itself is `bgpt.train`.
+`run.json` in the folder holds the whole configuration and name and sha256 of every shard that is
+read, in order. A folder belongs to one configuration: starting another one in it is an error that
+names the first differing key, never a silent restart. The corpus may grow meanwhile, because only
+the shards of the configured prefix are bound. Training itself is `bgpt.train`.
 """
 
 import hashlib
@@ -16,16 +16,16 @@ from typing import Any, cast
 
 import simulators.permutation
 from bgpt.config import ModelConfig, UnknownPreset, preset
-from bgpt.train_config import TrainConfig
+from bgpt.train_config import NOT_BINDING, TrainConfig
 from pipelines.config import ConfigError, load_params, parse, section
 from simulators.suggest import unknown_name
 
-RUN_SCHEMA_VERSION = 1
+RUN_SCHEMA_VERSION = 2
 TRAINING_MODULES = (
     "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "data", "evaluate",
     "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing", "patch_level",
-    "patching", "protocol", "ranks", "resume", "run", "schedule", "sharding",
-    "sides", "telemetry", "train", "train_config",
+    "patching", "prefetch", "prepared", "protocol", "ranks", "resume", "run", "schedule",
+    "sharding", "sides", "telemetry", "train", "train_config",
 )  # fmt: skip
 """Modules of this package that decide what a run leaves, weights and figures: all that
 `bgpt.train` and `bgpt.sides` import, but for what only shows progress. `dvc.yaml` depends on more,
@@ -37,6 +37,10 @@ _ORDER_OF_SAMPLES = Path(simulators.permutation.__file__)
 
 class RunMismatch(ValueError):  # noqa: N818 - reads as the sentence the user sees
     """A run folder of another configuration; the message names the key."""
+
+
+class NotWritable(ValueError):  # noqa: N818 - reads as the sentence the user sees
+    """A run folder, or a file in it, that cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,8 +124,10 @@ class CorpusRecord:
     config_sha256: str
     train_samples: int
     """How many are really read."""
-    train_shards: tuple[str, ...]
-    """SHA-256 of the shards that they lie in, in order."""
+    train_shards: Mapping[str, str]
+    """Name of each shard that they lie in, in order -> its SHA-256."""
+    test_shards: Mapping[str, str]
+    """The same of the samples of evaluation."""
     too_long: int | None = None
     """How many of them were left out as too long; None where that is an error."""
 
@@ -137,14 +143,14 @@ def run_record(
         **({"corpora": read} if config.is_mixture else {"corpus": read[0]}),
         **({} if init_sha256 is None else {"init_sha256": init_sha256}),
         "model": asdict(config.model),
-        "train": asdict(config.train),
+        "train": {k: v for k, v in asdict(config.train).items() if k not in NOT_BINDING},
         "code_sha256": code_sha256(),
     }
 
 
 def _corpus_record(config: RunConfig, corpus: CorpusRecord) -> dict[str, Any]:
     """Return one corpus' part of `run.json`; what does not apply is left out."""
-    record: dict[str, Any] = {**asdict(corpus), "train_shards": list(corpus.train_shards)}
+    record = asdict(corpus)
     if corpus.too_long is None:
         del record["too_long"]
     if config.is_mixture:
@@ -172,7 +178,7 @@ def read_record(run: Path) -> dict[str, Any] | None:
     """Return what `run.json` holds, or None where there is none.
 
     Raises:
-        RunMismatch: the file is not a record of a run.
+        RunMismatch: the file is not a record of a run, or of a later version of this program.
     """
     path = run / "run.json"
     if not path.exists():
@@ -183,7 +189,14 @@ def read_record(run: Path) -> dict[str, Any] | None:
         raise RunMismatch(f"{path}: not readable as JSON: {error}; delete {run}") from error
     if not isinstance(found, dict):
         raise RunMismatch(f"{path}: not the record of a run; delete {run}")
-    return cast("dict[str, Any]", found)
+    record = cast("dict[str, Any]", found)
+    version: object = record.get("schema_version")
+    if isinstance(version, int) and version > RUN_SCHEMA_VERSION:
+        raise RunMismatch(
+            f"{path}: written in format version {version}, and this program reads up to "
+            f"{RUN_SCHEMA_VERSION}; update it, or pass another --out"
+        )
+    return record
 
 
 def claim(run: Path, record: Mapping[str, Any]) -> None:
@@ -191,6 +204,7 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
 
     Raises:
         RunMismatch: the folder belongs to another configuration, or is not a run at all.
+        NotWritable: it cannot be made, such as without permission.
     """
     found = read_record(run)
     path = run / "run.json"
@@ -203,10 +217,13 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
             raise RunMismatch(
                 f"{run}: is no run (no run.json) and holds {strangers[0]}; pass another --out"
             )
-        run.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(record, indent=1) + "\n")
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(record, indent=1) + "\n")
+        except OSError as error:
+            raise NotWritable(f"{run}: cannot be written: {error}; pass another --out") from error
         return
-    then, now = dict(_flat(found)), dict(_flat(record))
+    then, now = flat(found), flat(record)
     for key in [*now, *then]:
         if then.get(key) != now.get(key):
             raise RunMismatch(
@@ -217,7 +234,7 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
 
 def is_same_run(found: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Return whether two records say the same."""
-    return dict(_flat(found)) == dict(_flat(record))
+    return flat(found) == flat(record)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -228,6 +245,11 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def flat(record: Mapping[str, Any]) -> dict[str, object]:
+    """Return every leaf of a record by its dotted key."""
+    return dict(_flat(record))
 
 
 def _flat(value: object, where: str = "") -> Iterator[tuple[str, object]]:

@@ -110,7 +110,8 @@ def open_sides(config: RunConfig, data: Path, recorded: Mapping[str, int]) -> Si
                 name=name,
                 config_sha256=corpus.manifest.config_sha256,
                 train_samples=len(samples),
-                train_shards=samples.shard_sha256,
+                train_shards=_shards(samples),
+                test_shards=_shards(_evaluated(corpus, config)),
                 too_long=too_long,
             )
         )
@@ -170,6 +171,21 @@ def _view(reader: SampleReader, corpus: Corpus, config: RunConfig) -> SampleView
         prompt_bytes=corpus.prompt_bytes,
         directions=directions,
     )
+
+
+def _evaluated(corpus: Corpus, config: RunConfig) -> SampleReader:
+    """Return the test samples that a run is bound to; the first, as those are evaluated.
+
+    Where too long ones are left out, others come in their place: then all are bound.
+    """
+    if config.train.too_long == "drop":
+        return corpus.side("test")
+    return corpus.side("test", min(config.train.eval_samples, len(corpus.side("test"))))
+
+
+def _shards(reader: SampleReader) -> dict[str, str]:
+    """Return the hash of each of a reader's shards by name."""
+    return dict(zip(reader.shard_names, reader.shard_sha256, strict=True))
 
 
 def _check_directions(config: RunConfig, corpora: Mapping[str, Corpus]) -> None:

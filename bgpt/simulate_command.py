@@ -6,22 +6,34 @@ The command line only: `bgpt.write` has the model write, `bgpt.simulation` knows
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bgpt.command_options import Int8, MaxBytes, Model
+from bgpt.command_options import (
+    Device,
+    DeviceName,
+    Int8,
+    MaxBytes,
+    ModelOrFile,
+    find_model,
+    split_names,
+)
 
 if TYPE_CHECKING:
-    from bgpt.write import Writer
+    from bgpt.trained_for import Provenance
     from simulators.protocol import System
 
 
 def simulate_command(
-    model: Model,
-    program: Annotated[
-        Path, typer.Argument(metavar="SAMPLE.bin", help="Begins with memory and first state.")
-    ],
+    model_or_file: ModelOrFile,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="SAMPLE.bin: begins with memory and first state; alone without a MODEL.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Write memory and states; -: to stdout."),
@@ -34,8 +46,18 @@ def simulate_command(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Of its programs, e.g. loop.")] = None,
     layout: Annotated[str | None, typer.Option(help="Of its states: narrow or full.")] = None,
+    memory_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=16, help="Size of its memory, where the model does not say: with --system."
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which machine, of a model of several.")
+    ] = None,
     max_bytes: MaxBytes = None,
     int8: Int8 = False,
+    device: Device = DeviceName.CPU,
 ) -> None:
     """Write the states that the model expects of a program, and compare them on request.
 
@@ -46,13 +68,29 @@ def simulate_command(
     \b
     Example:
       bgpt simulate runs/cpu-toy/model program.bin --compare -o trace.bin
+      bgpt simulate program.bin
     """
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
+    from bgpt.trained_for import declared
+    from bgpt.which_model import simulates
     from bgpt.write import Writer
 
-    writer = Writer(model, int8=int8)
-    prompt = writer.simulation_prompt(str(program), read_segment(program))
-    writer.room(prompt)
+    named, program = split_names(model_or_file, file)
+    asked = f"simulate {corpus}" if corpus else "simulate"
+    model = named or find_model(asked, simulates(corpus))
+    said: dict[str, Any] = {}
+    if memory_bytes is not None:
+        said = declared(system=system, memory_bytes=memory_bytes, profile=profile, layout=layout)
+    writer = Writer(model, int8=int8, device=device, declared=said)
+    trained = writer.simulation(corpus)
+    size: int = trained["prompt_bytes"]
+    if said and size != said["prompt_bytes"]:
+        raise ValueError(
+            f"{model}: was trained with {size} bytes of memory and first state, not with "
+            f"{said['prompt_bytes']}; leave --memory-bytes out"
+        )
+    prompt = writer.simulation_prompt(str(program), read_segment(program), size)
+    writer.require_room(program, prompt)
     if out is not None and out != STDOUT:
         check_writable(out)
     unread = program.stat().st_size - len(prompt.given)
@@ -62,11 +100,11 @@ def simulate_command(
             f"the {unread} after them are not read",
             err=True,
         )
-    machine = _system(writer, system, profile, layout, needed=compare)
+    machine = _system(model, trained, system, profile, layout, needed=compare)
     shown = sys.stderr if out == STDOUT else sys.stdout
     if machine is None:
         (written,) = writer.write([prompt], max_bytes=max_bytes)
-        file, is_same = prompt.given + written.data, True
+        trace, is_same = prompt.given + written.data, True
         if out is None:
             print((prompt.given + written.data).hex(" ", 16), file=shown)
     else:
@@ -81,37 +119,41 @@ def simulate_command(
             (written,) = writer.write(
                 [prompt], max_bytes=max_bytes, on_bytes=lambda _, data: live.take(data)
             )
-        file, memory_bytes = prompt.given + written.data, machine.memory_bytes
-        whole = (len(file) - memory_bytes) // machine.state_bytes * machine.state_bytes
+        trace, memory_bytes = prompt.given + written.data, machine.memory_bytes
+        whole = (len(trace) - memory_bytes) // machine.state_bytes * machine.state_bytes
         if out is None:
-            states = file[memory_bytes : memory_bytes + whole]
-            print(render_trace(machine, file[:memory_bytes], states), file=shown)
+            states = trace[memory_bytes : memory_bytes + whole]
+            print(render_trace(machine, trace[:memory_bytes], states), file=shown)
         is_same = True
         if expected is not None:
-            found = compared(machine, file, expected)
+            found = compared(machine, trace, expected)
             print(comparison_text(machine, found), file=shown)
             is_same = found.first_wrong is None
     if out == STDOUT:
-        stdout_bytes().write(file)
+        stdout_bytes().write(trace)
         stdout_bytes().flush()
     elif out is not None:
-        write_file(out, file)
-        typer.echo(f"{out}: {len(file)} bytes", err=True)
+        write_file(out, trace)
+        typer.echo(f"{out}: {len(trace)} bytes", err=True)
     if not written.ended:
         typer.echo("stopped at the limit of bytes, before the end mark", err=True)
     raise typer.Exit(0 if is_same else 1)
 
 
 def _system(
-    writer: "Writer", system: str | None, profile: str | None, layout: str | None, *, needed: bool
+    model: Path,
+    trained: "Provenance",
+    system: str | None,
+    profile: str | None,
+    layout: str | None,
+    *,
+    needed: bool,
 ) -> "System | None":
     """Return the machine; None where nothing says which, and it is not needed."""
     from bgpt.simulation import SystemNotKnown, system_of
 
     try:
-        return system_of(
-            writer.path, writer.provenance, system=system, profile=profile, layout=layout
-        )
+        return system_of(model, trained, system=system, profile=profile, layout=layout)
     except SystemNotKnown:
         if needed:
             raise

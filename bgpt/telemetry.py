@@ -7,7 +7,8 @@ rewritten from it at every start. It knows nothing of training.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, final
@@ -55,6 +56,10 @@ class CorpusFigures:
     eval: Evaluation | None
 
 
+class MetricsError(ValueError):
+    """Metrics that cannot be written."""
+
+
 class Tracker(Protocol):
     """Another place that scalars go to (`bgpt.trackers`)."""
 
@@ -72,6 +77,9 @@ class MetricsLog:
     """Writes records to a run folder.
 
     Lines after `resumed_step` are dropped when it opens; all of them where it is None.
+
+    Raises:
+        MetricsError: in any method: a file cannot be written, such as on a full disk.
     """
 
     def __init__(
@@ -79,6 +87,11 @@ class MetricsLog:
     ) -> None:
         self._trackers = tuple(trackers)
         self._path = run / "metrics.jsonl"
+        with _writing(self._path):
+            self._open(run, resumed_step)
+
+    def _open(self, run: Path, resumed_step: int | None) -> None:
+        """Cut away what was written after the checkpoint and go on from there."""
         kept = [] if resumed_step is None else list(_records_until(self._path, resumed_step))
         partial = self._path.with_suffix(".jsonl.tmp")
         partial.write_text("".join(_line(record) for record in kept), encoding="utf-8")
@@ -93,21 +106,24 @@ class MetricsLog:
         values = asdict(record)
         if record.corpora is None:
             del values["corpora"]
-        self._file.write(_line(values))
-        self._file.flush()
-        self._show(values)
+        with _writing(self._path):
+            self._file.write(_line(values))
+            self._file.flush()
+            self._show(values)
 
     def sync(self) -> None:
         """Bring every line to disk; called before a checkpoint claims its step."""
-        os.fsync(self._file.fileno())
+        with _writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Bring every line to disk and end."""
-        self.sync()
-        self._file.close()
-        self._live.end()
-        for tracker in self._trackers:
-            tracker.close()
+        with _writing(self._path), ExitStack() as closing:  # each, whatever happens to another
+            for tracker in self._trackers:
+                closing.callback(tracker.close)
+            closing.callback(self._live.end)
+            closing.callback(self._file.close)
+            self.sync()
 
     def _show(self, record: dict[str, Any]) -> None:
         """Hand the scalars of one record to DVCLive and the trackers."""
@@ -118,6 +134,18 @@ class MetricsLog:
         self._live.make_summary()
         for tracker in self._trackers:
             tracker.log(record["step"], found)
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    """Say what could not be written, and how to go on."""
+    try:
+        yield
+    except OSError as error:
+        raise MetricsError(
+            f"{path}: cannot be written: {error}; make room, or make it writable, and run the same "
+            "command again to go on from the last checkpoint"
+        ) from error
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:

@@ -20,15 +20,23 @@ import torch
 from torch import Tensor
 
 from bgpt.bits_per_byte import bits_per_byte
-from bgpt.checkpoint import save_model
+from bgpt.checkpoint import first_not_finite, save_model
 from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
-from bgpt.data import BatchStream, TrainingSample
-from bgpt.evaluate import evaluate, evaluation_samples
+from bgpt.data import BatchStream
+from bgpt.evaluate import Evaluations, NotFinite
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights, freeze, take_weights
-from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, is_finished, make_deterministic
+from bgpt.job import (
+    Job,
+    TrainingDiverged,
+    TrainingInterrupted,
+    diverged,
+    is_finished,
+    make_deterministic,
+)
 from bgpt.model import Bgpt
 from bgpt.optim import make_optimizers
+from bgpt.prefetch import open_loader
 from bgpt.progress import Status
 from bgpt.resume import (
     TrainState,
@@ -37,8 +45,8 @@ from bgpt.resume import (
     load_checkpoint,
     save_checkpoint,
 )
-from bgpt.sharding import place, whole_model, whole_tensors
-from bgpt.telemetry import CorpusFigures, Evaluation, MetricsLog, Record
+from bgpt.sharding import own_part, place, whole_model, whole_tensors
+from bgpt.telemetry import CorpusFigures, MetricsLog, Record
 
 
 def train(
@@ -53,9 +61,10 @@ def train(
     checkpoint and ends with `TrainingInterrupted`. A finished run returns at once.
 
     Raises:
-        TrainingDiverged: the loss or a gradient is not finite.
+        TrainingDiverged: a loss, a gradient or a weight is not finite.
         TrainingInterrupted: see above.
         CheckpointError: the last checkpoint is damaged.
+        EngineError: a loader's worker died.
         ValueError: a sample that is too long, no CUDA device, nothing to train on.
     """
     if not is_finished(job.run, job.run_sha256):
@@ -87,10 +96,9 @@ class _Trainer:
         )
         for view in job.train_view.parts.values():
             view.check_lengths(job.model.max_patches)
-        self._test_samples = {
-            name: evaluation_samples(view, config.eval_samples, job.model.max_patches)
-            for name, view in job.test_view.parts.items()
-        }
+        self._evaluations = Evaluations(
+            job.test_view, config.eval_samples, job.model.max_patches, job.ranks
+        )
         self._model = first_weights(job.model, config.seed)
         found = checkpoints(job.run)
         if config.init_from is not None and not found:
@@ -106,15 +114,17 @@ class _Trainer:
             # In place: names of parameters stay, and so do checkpoints.
             self._model.patch_level.compile(dynamic=True)
             self._model.byte_level.compile(dynamic=True)
-        names = list(job.train_view.parts)
-        self._corpora = names if names != [""] else []
-        self._gradients = Gradients(self._model, config, ranks=self._ranks, corpora=self._corpora)
+        self._corpora = [name for name in job.train_view.parts if name]
+        self._gradients = Gradients(
+            self._model, device=config.device, ranks=self._ranks, corpora=self._corpora
+        )
         resumed_step = self._state.step if found else None
         self._log = (
             MetricsLog(job.run, resumed_step=resumed_step, trackers=job.trackers)
             if self._ranks.is_first
             else None
         )
+        self._loader = open_loader(self._batches, config, self._ranks, self._state.step)
         self._start_clocks()
         self._first_wall, self._first_bytes = time.monotonic(), self._state.bytes
 
@@ -130,34 +140,35 @@ class _Trainer:
             if done < 1:
                 # A signal that reaches one rank ends them all, after the same step.
                 self._save_or_leave(self._ranks.largest(signal_received() or 0))
+        self._ranks.on_all(self._check_finite)
         provenance = {**self._provenance(), "step": self._state.step}
         self._on_first(lambda model: save_model(self._job.run / "model", model, provenance))
 
     def close(self) -> None:
-        """Bring the metrics to disk."""
+        """End the loader's workers and bring the metrics to disk."""
+        self._loader.close()
         if self._log is not None:
             self._log.close()
 
     def _step(self) -> None:
         """Train on the next batch."""
-        samples = self._batches.batch(self._state.step)
-        num_bytes = sum(sample.num_bytes for sample in samples)
+        share = self._ranks.on_all(self._loader.next)
         after = replace(
             self._state,
             step=self._state.step + 1,
-            samples=self._state.samples + len(samples),
-            bytes=self._state.bytes + num_bytes,
+            samples=self._state.samples + share.num_samples,
+            bytes=self._state.bytes + share.num_bytes,
         )
         # The middle of the step: neither the first nor the last step has a rate of 0.
         middle = (self._progress(self._state) + min(self._progress(after), 1.0)) / 2
         self._optimizers.set_lr(self._schedule.scale(middle))
         self._optimizers.zero_grad()
-        sums = self._gradients.fill(samples)
+        sums = self._gradients.fill(share)
         if not math.isfinite(sums.nats):
-            raise self._diverged("loss", sums.nats, samples)
+            raise self._lost("loss", sums.nats)
         norm = self._optimizers.step()
         if not math.isfinite(norm):
-            raise self._diverged("norm of the gradient", norm, samples)
+            raise self._lost("norm of the gradient", norm)
         self._state = after.with_loss(
             sums.nats, sums.num_bytes, sums.nats_by_corpus, sums.bytes_by_corpus
         )
@@ -170,7 +181,10 @@ class _Trainer:
         eval_due = is_last or step % config.eval_every == 0
         if not (eval_due or step % config.log_every == 0):
             return
-        whole, by_corpus = self._evaluated() if eval_due else (None, {})
+        try:
+            whole, by_corpus = self._evaluations.of(self._model) if eval_due else (None, {})
+        except NotFinite as error:
+            raise diverged(self._job.run, step, str(error)) from error
         wall_seconds, cpu_seconds = self._clocks()
         corpora = {
             name: CorpusFigures(
@@ -197,30 +211,11 @@ class _Trainer:
                 )
             )
         self._state = self._state.without_loss()
-        if (
-            whole is not None
-            and config.keep_checkpoints is not None
-            and is_best(self._state, whole)
-        ):
+        if whole is not None and is_best(self._state, whole):
             self._state = with_best(self._state, whole)
             self._on_first(
                 lambda model: save_best(self._job.run, model, step, whole, self._provenance())
             )
-
-    def _evaluated(self) -> tuple[Evaluation | None, dict[str, Evaluation]]:
-        """Return the figures over all samples of evaluation, and by corpus where there are many."""
-        if not self._config.eval_samples:
-            return None, {}
-        self._model.eval()
-        sides = self._test_samples
-        device, ranks = self._config.device, self._ranks
-        by_corpus = {
-            name: evaluate(self._model, sides[name], device, ranks) for name in self._corpora
-        }
-        every = [sample for samples in sides.values() for sample in samples]
-        whole = evaluate(self._model, every, device, ranks)
-        self._model.train()
-        return whole, by_corpus
 
     def _on_first(self, work: Callable[[Bgpt], object]) -> None:
         """Do `work` on rank 0, with all weights."""
@@ -239,6 +234,7 @@ class _Trainer:
         wall_seconds, cpu_seconds = self._clocks()
         self._state = replace(self._state, wall_seconds=wall_seconds, cpu_seconds=cpu_seconds)
         self._start_clocks()
+        self._ranks.on_all(self._check_finite)
         optimizer_state = whole_tensors(self._optimizers.state_dict(), self._ranks)
         self._on_first(lambda model: self._save(model, optimizer_state))
         if signal_number:
@@ -296,11 +292,16 @@ class _Trainer:
             self._state.cpu_seconds + cpu_seconds,
         )
 
-    def _diverged(self, what: str, value: float, samples: list[TrainingSample]) -> TrainingDiverged:
-        found = checkpoints(self._job.run)
-        last = f"the last good checkpoint is {found[-1]}" if found else "there is no checkpoint yet"
-        return TrainingDiverged(
-            f"step {self._state.step + 1}: the {what} is {value}; samples "
-            f"{', '.join(sample.key for sample in samples)}; {last}; "
-            "lower the learning rate and train into another folder"
-        )
+    def _lost(self, what: str, value: float) -> TrainingDiverged:
+        """Return what ends the run when the present step's figure is not finite."""
+        step = self._state.step
+        keys = [sample.key for sample in self._batches.batch(step)]
+        return diverged(self._job.run, step + 1, f"the {what} is {value}", keys)
+
+    def _check_finite(self) -> None:
+        """Let no model or checkpoint with a value that is not finite take a good one's place."""
+        held = {**self._model.state_dict(), **self._optimizers.state_dict()}
+        odd = first_not_finite({name: own_part(tensor) for name, tensor in held.items()})
+        if odd is not None:
+            what = f"{odd} holds values that are not finite"
+            raise diverged(self._job.run, self._state.step, what)

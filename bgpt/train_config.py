@@ -1,7 +1,7 @@
 """How a run trains: section `runs.NAME.train` of `params.yaml`, checked.
 
 The defaults are the behaviour of a section that names no option. Which corpus and which model stand
-beside it in `bgpt.run`. How many processes share the work is no part of it: that changes no curve.
+beside it in `bgpt.run`. How many ranks share the work is no part of it: that changes no curve.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,9 @@ from typing import Literal
 from bgpt.optim import OptimConfig
 from bgpt.patching import LossRegion
 from bgpt.schedule import Budget, Schedule
+
+NOT_BINDING = ("workers",)
+"""Keys that a run may change while it lasts: they decide nothing of what it leaves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +66,15 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()
     """Patterns (`patch_level.*`) of the parameters that do not move."""
     keep_checkpoints: int | None = None
-    """Keep this many last checkpoints, after the end too, and the model of the best evaluation in
-    `best/`. None: two while the run lasts, none after, no best."""
+    """Keep this many last checkpoints, after the end too. None: two while the run lasts, none
+    after: an ended run is not gone on with. The model of the best evaluation stays in any case."""
     samples_every: int | None = None
     """Steps between two looks at what the model writes (`samples.jsonl`); None: never."""
     compile: bool = False
     """Compile both levels with torch.compile; on a GPU only."""
+    workers: int = 0
+    """Processes of each rank that prepare the coming batches; 0: each step waits for its own. They
+    change no bit, so a run may go on with another number (`NOT_BINDING`)."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "window_batches", "threads", "log_every", "eval_every",
@@ -83,8 +89,9 @@ class TrainConfig:
             )
         if self.train_samples is not None and self.train_samples < 1:
             raise ValueError(f"train_samples must be at least 1, not {self.train_samples}")
-        if self.eval_samples < 0:
-            raise ValueError(f"eval_samples must be 0 or more, not {self.eval_samples}")
+        for name in ("eval_samples", "workers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         _ = self.budget, self.schedule
 
     @property

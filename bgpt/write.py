@@ -5,37 +5,48 @@ it was not; then it makes prompts and has them decoded (`bgpt.generate`). It rea
 files of the user's; the commands do. The benchmark predicts on its own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from bgpt.checkpoint import load_model, read_config
 from bgpt.config import PATCH_SIZE
-from bgpt.data import DIRECTIONS
 from bgpt.decoder import Written
 from bgpt.decoding_copy import DecodingModel, prepare
 from bgpt.generate import Decoding, decode, nothing
 from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import Prompt
 from bgpt.sampling import Sampling
+from bgpt.trained_for import Provenance, directions_of, is_silent, simulation_of
 from pipelines.sample import Segment
-from simulators.music.canonical import TuneRejected, canonicalise
+from simulators.music.abc.canonical import TuneRejected, canonicalise
 
 
 @final
 class Writer:
     """A model in a folder, ready to write. Its weights are read when they are first needed."""
 
-    def __init__(self, path: Path, *, int8: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        int8: bool = False,
+        device: str = "cpu",
+        declared: Provenance | None = None,
+    ) -> None:
         """Read what the model is.
+
+        It will compute, and keep its caches, on `device`. `declared` is what it was trained to do,
+        where its own provenance says nothing of it.
 
         Raises:
             CheckpointError: `path` is no model.
         """
         self.path = path
         self.config, found = read_config(path)
-        self.provenance: Mapping[str, Any] = found
+        self.provenance: Provenance = {**found, **(declared or {})} if is_silent(found) else found
         self._int8 = int8
+        self._device = device
         self._ready: DecodingModel | None = None
 
     def room(self, prompt: Prompt) -> int:
@@ -54,6 +65,17 @@ class Writer:
                 "nothing can follow it"
             )
         return room
+
+    def require_room(self, name: str | Path, prompt: Prompt) -> None:
+        """Refuse a prompt, made of the file `name`, that nothing can follow.
+
+        Raises:
+            TooLong: the message begins with the name.
+        """
+        try:
+            self.room(prompt)
+        except TooLong as error:
+            raise TooLong(f"{name}: {error}") from error
 
     def write(
         self,
@@ -74,36 +96,36 @@ class Writer:
         """
         limits = [min(self.room(prompt), max_bytes or self.room(prompt)) for prompt in prompts]
         if self._ready is None:
-            self._ready = prepare(load_model(self.path), int8=self._int8)
+            self._ready = prepare(load_model(self.path).to(self._device), int8=self._int8)
         how = Decoding(sampling=sampling)
         return decode(self._ready, prompts, limits, how, keys=keys, on_bytes=on_bytes)
 
-    def simulation_prompt(self, name: str, sample: Segment) -> Prompt:
-        """Return the prompt of a simulation: memory and first state, with which `sample` begins.
+    def simulation(self, corpus: str | None = None) -> Provenance:
+        """Return what the model says of the machine of corpus `corpus`, or of the only one.
 
         Raises:
-            ValueError: the model simulates nothing, or the sample is too short.
+            ValueError: it simulates none, not this one, or several.
         """
-        size: object = self.provenance.get("prompt_bytes")
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(
-                f"{self.path}: was not trained to simulate; use a model of a cpu corpus"
-            )
+        return simulation_of(self.path, self.provenance, corpus)
+
+    def simulation_prompt(self, name: str, sample: Segment, size: int) -> Prompt:
+        """Return the prompt of a simulation: the `size` bytes of memory and first state.
+
+        `sample` begins with them; what follows is left out.
+
+        Raises:
+            ValueError: the sample is too short.
+        """
         if len(sample.data) < size:
             raise ValueError(
-                f"{name}: {len(sample.data)} bytes; this model needs exactly {size}, the "
-                "memory block and the first state"
+                f"{name}: {len(sample.data)} bytes; this model needs {size}, the memory block "
+                "and the first state"
             )
         return Prompt(source=None, extension=sample.extension, given=sample.data[:size])
 
     def directions(self) -> list[tuple[str, str]]:
         """Return (from, to) of every conversion that the model was trained for."""
-        trained: object = self.provenance.get("directions")
-        return [
-            (source, target)
-            for name, (source, target) in DIRECTIONS.items()
-            if isinstance(trained, dict) and name in trained
-        ]
+        return directions_of(self.provenance)
 
     def target_of(self, sources: set[str], extension: str | None = None) -> str:
         """Return the extension that files of extensions `sources` become, `extension` if given.
@@ -120,6 +142,11 @@ class Writer:
                     "--to"
                 )
             extension = targets.pop() if targets else None
+        if not known and is_silent(self.provenance):
+            raise ValueError(
+                f"{self.path}: does not say what it was trained to convert; pass --to mid or "
+                "--to abc here, or --direction to bgpt import"
+            )
         if not any((source, extension) in known for source in sources):
             names = [f"{source}-to-{target}" for source, target in known]
             trained = (
@@ -147,8 +174,5 @@ class Writer:
                 raise ValueError(f"{name}: not a tune that can be converted: {error}") from error
             source = Segment(extension="abc", data=text.encode())
         prompt = Prompt(source=source, extension=extension, given=b"")
-        try:
-            self.room(prompt)
-        except TooLong as error:
-            raise TooLong(f"{name}: {error}") from error
+        self.require_room(name, prompt)
         return prompt

@@ -179,6 +179,11 @@ class SampleReader:
         """Return the recorded hashes of the shards that these samples lie in, in order."""
         return tuple(shard.sha256 for shard in self._shards)
 
+    @property
+    def shard_names(self) -> tuple[str, ...]:
+        """Return the file names of the same shards."""
+        return tuple(shard.name for shard in self._shards)
+
     def verify(self) -> None:
         """Hash these samples' shards.
 
@@ -227,7 +232,7 @@ def _music_words(options: Mapping[str, Any]) -> str:
     words = {"folder": " --tunes FOLDER", "irishman": " --tunes irishman[:FOLDER]"}.get(
         str(options.get("tunes")), ""
     )
-    if isinstance(licences := options.get("licences"), list):
+    if (licences := options.get("licences")) and isinstance(licences, list):
         words += f" --licences {','.join(cast('list[str]', licences))}"
     for name, usual in (("material", "tiers"), ("preset", "plain")):
         if options.get(name, usual) != usual:

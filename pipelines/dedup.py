@@ -6,8 +6,8 @@ what near-duplicates connect, directly or through others. Every pair that can be
 compared exactly; nothing is estimated.
 
 It says nothing of rhythm: two tunes with the same pitches in another metre are variants here.
-Melodies come as `simulators.music.note_batches.melody_batch` gives them: the interval bytes of all
-tunes in a row, and offsets.
+Melodies come as `simulators.music.midi.note_batches.melody_batch` gives them: the interval bytes of
+all tunes in a row, and offsets.
 """
 
 from collections.abc import Sequence

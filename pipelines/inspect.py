@@ -18,9 +18,9 @@ from pipelines.sources.cpu_options import CpuOptions
 from pipelines.sources.cpu_samples import RETURNED
 from simulators.cpu.tracing.render import render_trace
 from simulators.cpu.tracing.trace_text import Mark, star
-from simulators.music.piano_roll import read_roll
-from simulators.music.render import TuneView, render_tune, upbeat_of
-from simulators.music.roll_picture import check_suffix, draw_roll, write_picture
+from simulators.music.looking.piano_roll import read_roll
+from simulators.music.looking.render import TuneView, render_tune, upbeat_of
+from simulators.music.looking.roll_picture import check_suffix, draw_roll, write_picture
 from simulators.protocol import EndReason
 from simulators.suggest import unknown_name
 

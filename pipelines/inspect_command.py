@@ -21,8 +21,8 @@ from pipelines.inspect import (
 from pipelines.plan import SIDES, Side
 from pipelines.terminal import can_write, terminal_mark, terminal_width
 from simulators.cpu.tracing.trace_text import star
-from simulators.music.render import TuneView
-from simulators.music.roll_text import ASCII, UNICODE
+from simulators.music.looking.render import TuneView
+from simulators.music.looking.roll_text import ASCII, UNICODE
 from simulators.suggest import unknown_name
 
 

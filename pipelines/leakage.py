@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from pipelines.corpus import Corpus, CorpusError, SampleReader
 from pipelines.near_index import Nearest, NearIndex
-from simulators.music.midi import MidiError, read_score
-from simulators.music.note_batches import melody_batch, read_note_batch
+from simulators.music.midi.files import MidiError, read_score
+from simulators.music.midi.note_batches import melody_batch, read_note_batch
 
 _EXTENSION = "mid"
 _DIGEST_WORDS = 2

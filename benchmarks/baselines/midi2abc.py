@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import final
 
 from bgpt.protocol import Continuation, Prompt, Scores
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import abc_from_midi
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion.converter import abc_from_midi
 from simulators.music.reasons import DropReason
 
 

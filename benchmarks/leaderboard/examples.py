@@ -16,8 +16,8 @@ from benchmarks.strict_json import (
     optional_count,
     text,
 )
-from simulators.music.display_tunes import DisplayTune, display_tunes
-from simulators.music.piano_roll import Roll, read_roll
+from simulators.music.looking.display_tunes import DisplayTune, display_tunes
+from simulators.music.looking.piano_roll import Roll, read_roll
 
 MAX_EXAMPLES = 32
 MAX_FILE_BYTES = 64 << 10

@@ -10,7 +10,7 @@ from benchmarks.leaderboard.examples import ShownExample
 from benchmarks.leaderboard.markup import Markup, join, tag
 from benchmarks.leaderboard.rolls import frame_of, roll_drawing
 from benchmarks.leaderboard.tables import Standing
-from simulators.music.piano_roll import Roll, RollNote, first_difference, shared_and_own
+from simulators.music.looking.piano_roll import Roll, RollNote, first_difference, shared_and_own
 
 MAX_PLAYED_NOTES = 1_000
 _TRUTH = "truth"

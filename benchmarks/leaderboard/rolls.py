@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.leaderboard.markup import Markup, join, tag
-from simulators.music.piano_roll import Roll, RollNote, pitch_name
+from simulators.music.looking.piano_roll import Roll, RollNote, pitch_name
 
 WIDTH = 600.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 6.0, 38.0, 6.0

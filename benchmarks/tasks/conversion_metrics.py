@@ -2,8 +2,8 @@
 
 Every function takes the answers and the true files, in one order, and returns a `Ratio` over those
 samples that were asked for; what is missing or surplus in a file counts as wrong. MIDI is read in
-this process by the project's own reader; written ABC is judged by `simulators.music.written_abc`.
-Definitions in words: docs/benchmark.md.
+this process by the project's own reader; written ABC is judged by
+`simulators.music.conversion.written_abc`. Definitions in words: docs/benchmark.md.
 """
 
 import functools
@@ -14,11 +14,11 @@ from typing import NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from benchmarks.metrics import Answer, Ratio, ratio
-from simulators.music.bars import Sound, Tune, read_bars, sounds_of
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import check_converter
-from simulators.music.note_batches import read_note_batch
-from simulators.music.written_abc import judge_abc
+from simulators.music.abc.bars import Sound, Tune, read_bars, sounds_of
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.converter import check_converter
+from simulators.music.conversion.written_abc import judge_abc
+from simulators.music.midi.note_batches import read_note_batch
 
 GRID = 480
 """Places in a quarter note to which onsets and durations are rounded: abc2midi's own ticks."""
@@ -39,7 +39,7 @@ class ReadMidi(NamedTuple):
 def read_midis(files: Sequence[bytes]) -> list[ReadMidi]:
     """Read MIDI files, broken ones up to their first malformed event.
 
-    The length that a track declares is ignored there (`midi.salvage_score`): it stands before the
+    The length that a track declares is ignored there (`files.salvage_score`): it stands before the
     notes, and one wrong digit in it must not hide them. Channels and velocities are not compared:
     which channel plays a voice is the converter's affair, nothing a listener hears.
     """

@@ -22,7 +22,7 @@ from pipelines.plan import SIDES, Side
 from pipelines.sources.music_pairs import PairMaker
 from pipelines.sources.tunes import RawTune
 from pipelines.split import side_of_group
-from simulators.music.canonical import TuneRejected, canonicalise
+from simulators.music.abc.canonical import TuneRejected, canonicalise
 from simulators.music.reasons import DropReason
 
 CHUNK_TUNES = 2000

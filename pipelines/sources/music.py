@@ -37,14 +37,14 @@ from pipelines.sources.music_pairs import MAX_LAYOUT_BYTES, PairMaker, Pairs
 from pipelines.sources.recombinations import Recombinations, cut_phrases
 from pipelines.sources.transpositions import Transposition, keep_transpositions, make_transposed
 from pipelines.sources.tunes import RawTune
-from simulators.music.converter import (
+from simulators.music.abc.recombine import Recombiner
+from simulators.music.conversion.converter import (
     ConverterDiffers,
     ConverterMissing,
     ConverterNotRun,
     check_converter,
     golden_sha256,
 )
-from simulators.music.recombine import Recombiner
 
 _FORM_VERSION = 2
 """Raised whenever the same catalogue gives other pairs: the normal form, clusters, order, keys,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pipelines.sources.tunes import Licence
-from simulators.music.presets import PRESETS, Preset
+from simulators.music.conversion.presets import PRESETS, Preset
 from simulators.suggest import unknown_name
 
 Material = Literal["tiers", "real", "recombined"]
@@ -25,7 +25,7 @@ class MusicOptions:
     recombined ones. `real` and `recombined` have one kind only, so that scales differ in number
     and not in kind."""
     preset: Preset = "plain"
-    """How ABC becomes MIDI, see `simulators.music.presets`."""
+    """How ABC becomes MIDI, see `simulators.music.conversion.presets`."""
     control_codes: bool = False
     """Keep the lines `S:`, `B:` and `E:` that IrishMAN has beside each tune, before its ABC."""
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.music.converter import Preset, convert
-from simulators.music.midi import MidiError, read_score
-from simulators.music.note_batches import NoteBatch, melody_batch, read_note_batch
+from simulators.music.conversion.converter import Preset, convert
+from simulators.music.midi.files import MidiError, read_score
+from simulators.music.midi.note_batches import NoteBatch, melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
 
 MAX_LAYOUT_BYTES = 8192

@@ -2,9 +2,9 @@
 
 In planning every phrase of every train tune is converted alone, which tells what it sounds like
 and that it lasts exactly its four bars. Tune number `i` then follows from `i` alone (see
-`simulators.music.recombine`). Where it must not be (it repeats itself, sounds like a real tune, is
-a near-duplicate of a test tune) the next choice for the same number takes its place, so nothing has
-to be known of the other numbers, and no two are ever the same.
+`simulators.music.abc.recombine`). Where it must not be (it repeats itself, sounds like a real tune,
+is a near-duplicate of a test tune) the next choice for the same number takes its place, so nothing
+has to be known of the other numbers, and no two are ever the same.
 """
 
 from collections import Counter
@@ -20,9 +20,16 @@ from pipelines.near_index import NearIndex
 from pipelines.plan import SourceError
 from pipelines.sources.base_tunes import BaseTune
 from pipelines.sources.music_pairs import PairMaker, Pairs
-from simulators.music.phrases import CutPhrase, phrases_of
+from simulators.music.abc.phrases import CutPhrase, phrases_of
+from simulators.music.abc.recombine import (
+    ATTEMPTS,
+    Choices,
+    Phrase,
+    Recombiner,
+    Sound,
+    phrase_ticks,
+)
 from simulators.music.reasons import DropReason
-from simulators.music.recombine import ATTEMPTS, Choices, Phrase, Recombiner, Sound, phrase_ticks
 
 CHUNK_TUNES: Final = 500
 """Tunes of one job: cutting and converting the phrases of 500 takes about half a second."""

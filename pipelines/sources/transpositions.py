@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pipelines.engine import Engine
 from pipelines.sources.base_tunes import BaseTune
 from pipelines.sources.music_pairs import PairMaker, Pairs
+from simulators.music.abc.transpose import SHIFTS, NotTransposable, Transposer
 from simulators.music.reasons import DropReason
-from simulators.music.transpose import SHIFTS, NotTransposable, Transposer
 from simulators.permutation import hashed
 
 CHUNK_CANDIDATES: Final = 2000

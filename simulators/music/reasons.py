@@ -9,7 +9,7 @@ from enum import StrEnum
 class DropReason(StrEnum):
     """A reason for which a tune, a pair or a file is dropped."""
 
-    # The normal form (`simulators.music.canonical`)
+    # The normal form (`simulators.music.abc.canonical`)
     NO_KEY = "no_key"
     """No `K:` field, so no tune begins."""
     UNKNOWN_KEY = "unknown_key"
@@ -29,7 +29,7 @@ class DropReason(StrEnum):
     NESTED_TOO_DEEPLY = "nested_too_deeply"
     """What is dropped keeps bringing out more to drop, as in `[P:[P:[P:]]]`."""
 
-    # The converter (`simulators.music.converter`)
+    # The converter (`simulators.music.conversion.converter`)
     CONVERTER_ERROR = "converter_error"
     """The program reported an error for this tune when run on it alone."""
     CONVERTER_CRASHED = "converter_crashed"
@@ -42,7 +42,7 @@ class DropReason(StrEnum):
     """The program reported nothing and wrote a broken file, as for a note that MIDI has no pitch
     for (`B,,,,,,`)."""
 
-    # The transposer (`simulators.music.transpose`)
+    # The transposer (`simulators.music.abc.transpose`)
     NOT_TRANSPOSABLE = "not_transposable"
     """The tune cannot be moved so far exactly, or not at all (a bagpipe key)."""
 

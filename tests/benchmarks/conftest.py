@@ -10,7 +10,7 @@ from benchmarks.tasks.registry import TASKS
 from pipelines.sample import Segment
 from simulators.cpu.layout import lay_out
 from simulators.cpu.toy.machine import ToyCpu
-from simulators.music.converter import convert
+from simulators.music.conversion.converter import convert
 from simulators.registry import make_system
 
 MEMORY_BYTES = 64

@@ -7,8 +7,8 @@ from benchmarks.examples import example_items, report_examples
 from benchmarks.predictions import ExampleAnswer, Header, Predictions
 from benchmarks.report import CorpusRef, SubmissionRef, TaskRef
 from benchmarks.tasks.registry import TASKS
-from simulators.music.converter import convert
-from simulators.music.display_tunes import display_tunes
+from simulators.music.conversion.converter import convert
+from simulators.music.looking.display_tunes import display_tunes
 
 
 def made_up_examples(task_name: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from benchmarks.tasks.cpu import (
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import ByteModel, Continuation, Prompt
 from pipelines.sample import Segment
-from simulators.music.canonical import canonicalise
+from simulators.music.abc.canonical import canonicalise
 
 CPU_BASELINES = sorted(baselines_of("cpu-toy"))
 

@@ -25,10 +25,10 @@ from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import Prompt
 from pipelines.sample import Segment
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import Event, MidiFile, Note, encode, read_score
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.files import Event, MidiFile, Note, encode, read_score
 
 
 def value(found: Ratio | None) -> float:

@@ -21,8 +21,8 @@ from benchmarks.submission import MAX_EXAMPLES, SubmissionError, read_prediction
 from benchmarks.task import SampleSet
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import Continuation, Prompt, Scores
-from simulators.music.display_tunes import display_tunes
-from simulators.music.piano_roll import read_roll
+from simulators.music.looking.display_tunes import display_tunes
+from simulators.music.looking.piano_roll import read_roll
 from tests.benchmarks.made_up_examples import made_up_examples, predictions_with, true_target
 
 FIXTURE = Path(__file__).parent / "fixtures" / "leaderboard"

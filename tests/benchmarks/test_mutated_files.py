@@ -12,9 +12,9 @@ from benchmarks.metrics import Answer
 from benchmarks.task import SampleSet, prepare
 from benchmarks.tasks.conversion_metrics import read_midis
 from benchmarks.tasks.registry import TASKS
-from simulators.music.converter import _program, convert
-from simulators.music.midi import MidiError, read_score, salvage_score
-from simulators.music.written_abc import AbcFault, judge_abc
+from simulators.music.conversion.converter import _program, convert
+from simulators.music.conversion.written_abc import AbcFault, judge_abc
+from simulators.music.midi.files import MidiError, read_score, salvage_score
 from tests.benchmarks.conftest import make_tune_samples
 from tests.benchmarks.mutated_files import (
     ABC_MUTATIONS,

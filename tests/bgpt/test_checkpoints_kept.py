@@ -17,7 +17,7 @@ from bgpt.checkpoint import CheckpointError, load_model, read_config
 from bgpt.job import TrainingInterrupted, make_deterministic
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.telemetry import Evaluation
+from bgpt.telemetry import Evaluation, MetricsError, read_metrics
 from bgpt.train import train
 
 
@@ -42,8 +42,8 @@ def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
     def scripted(*_: object) -> Evaluation:
         return Evaluation(bits_per_byte=next(figures), byte_accuracy=0.5, n=5)
 
-    monkeypatch.setattr("bgpt.train.evaluate", scripted)
-    options: dict[str, Any] = {"steps": 16, "eval_every": 2, "keep_checkpoints": 1}
+    monkeypatch.setattr("bgpt.evaluate.evaluate", scripted)
+    options: dict[str, Any] = {"steps": 16, "eval_every": 2}
     polls = iter(range(1, 99))
     with pytest.raises(TrainingInterrupted):
         train(job(tmp_path, **options), signal_received=lambda: 15 if next(polls) == 9 else None)
@@ -57,8 +57,18 @@ def test_the_best_model_is_that_of_the_best_evaluation_resumed_or_not(
     assert next(figures, None) is None
 
 
-def test_without_the_option_nothing_more_stays(tmp_path: Path) -> None:
+def test_without_the_option_the_best_model_stays_and_no_checkpoint(tmp_path: Path) -> None:
     train(job(tmp_path, steps=6, checkpoint_every=2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best", "dvclive", "metrics.jsonl", "model",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == [
+        "config.json", "model.safetensors",
+    ]  # fmt: skip
+
+
+def test_without_an_evaluation_there_is_no_best(tmp_path: Path) -> None:
+    train(job(tmp_path, steps=6, eval_samples=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvclive", "metrics.jsonl", "model"]
 
 
@@ -71,6 +81,36 @@ def largest_file(num_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_at_a_line_of_metrics_is_one_error_and_no_line_is_lost(
+    tmp_path: Path,
+) -> None:
+    whole, full = tmp_path / "whole", tmp_path / "full"
+    for run in (whole, full):
+        run.mkdir()
+    train(job(whole, log_every=1))
+    limits: list[Any] = []
+
+    def show(status: Status) -> None:
+        if status.step == 7:
+            limits.append(largest_file((full / "metrics.jsonl").stat().st_size + 20))
+            limits[0].__enter__()
+
+    try:
+        with pytest.raises(
+            MetricsError,
+            match=r"^\S+/full/metrics.jsonl: cannot be written: .*File too large; make room, .* "
+            r"run the same command again to go on from the last checkpoint$",
+        ):
+            train(job(full, log_every=1), show=show)
+    finally:
+        limits[0].__exit__(None, None, None)
+    assert [path.name for path in checkpoints(full)] == ["step-000004"]
+    assert not (full / "metrics.jsonl").read_text().endswith("\n")  # half a line is there
+    train(job(full, log_every=1))
+    steps = [record["step"] for record in read_metrics(full)]
+    assert steps == [record["step"] for record in read_metrics(whole)] == list(range(1, 13))
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_from_it(

@@ -1,8 +1,11 @@
 """`bgpt` end to end on tiny corpora: what it writes, and how it says what went wrong."""
 
+import errno
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,8 +18,11 @@ import torch
 import yaml
 
 from bgpt.__main__ import main
-from bgpt.checkpoint import load_model, read_config
+from bgpt.checkpoint import load_model, read_config, save_model
 from bgpt.job import TrainingDiverged, TrainingInterrupted
+from bgpt.layers import fast_dtype
+from bgpt.model import Bgpt
+from bgpt.patching import PatchBatch
 from bgpt.telemetry import read_metrics
 from pipelines.build import build_corpus
 from pipelines.engine import IN_PROCESS, Engine
@@ -78,6 +84,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pairs": {
             "corpus": "pairs", "model": MODEL, "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
         },
+        "mixed": {
+            "corpora": {"count": 2, "pairs": 1}, "model": MODEL,
+            "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
+        },
         "first-ten": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 10}},
         "too-many": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 99}},
         "no-corpus": {"corpus": "counts", "model": MODEL, "train": TRAIN},
@@ -88,7 +98,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "no-preset": {"corpus": "count", "model": {"preset": "papper"}, "train": TRAIN},
     }  # fmt: skip
     (home / "params.yaml").write_text(yaml.safe_dump({"runs": runs}))
-    for run in ("count", "pairs"):
+    for run in ("count", "pairs", "mixed"):
         assert bgpt(home, "train", run)[0] == 0
     return home
 
@@ -131,6 +141,7 @@ def refused(home: Path, *arguments: str, code: int = 2) -> str:
 def test_training_leaves_a_model_with_its_provenance(home: Path) -> None:
     run = home / "runs" / "count"
     assert sorted(p.name for p in run.iterdir()) == [
+        "best",
         "dvclive",
         "metrics.jsonl",
         "model",
@@ -216,11 +227,16 @@ REFUSED = [
     (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),
     (["eval", "runs/count/model", "--corpus", "data/pairs"], "needs directions"),
     (["simulate", "runs/pairs/model", "16.bin", "-o", "o"], "was not trained to simulate"),
-    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs exactly 16"),
+    (["simulate", "runs/count/model", "3.bin", "-o", "o"], "3 bytes; this model needs 16"),
     (["convert", "runs/count/model", "t.abc", "-o", "t.mid"], "was not trained to convert"),
     (["convert", "runs/pairs/model", "16.bin", "-o", "t.mid"], "cannot turn .bin into .mid"),
     (["convert", "runs/pairs/model", "bad.abc", "-o", "t.mid"], "bad.abc: not a tune"),
-    (["generate", "runs/count/model", "--prompt", "long.bin", "-o", "o"], "the 16 patches"),
+    (["generate", "runs/count/model", "--prompt", "long.bin", "-o", "o"], "long.bin: what is giv"),
+    (["simulate", "big", "long.bin", "--system", "toy", "--memory-bytes", "512"], "long.bin: what"),
+    (["simulate", "big", "16.bin", "--memory-bytes", "64"], "--system and --memory-bytes together"),
+    (["simulate", "big", "16.bin", "--system", "toy"], "pass --system and --memory-bytes here"),
+    (["convert", "big", "t.abc", "-o", "t.mid"], "does not say what it was trained to convert"),
+    (["convert", "big", "t.abc", "-o", "t.mid", "--to", "xyz"], "pass --to mid or --to abc here"),
     (["generate", "runs/count/model", "--prompt", "nosuffix", "-o", "o"], "needs a suffix"),
     (["generate", "runs/count/model", "-o", "o"], "say what to write: --ext mid"),
     (["generate", "runs/count/model", "--prompt", "empty.bin", "-o", "o"], "an empty file; leave"),
@@ -251,9 +267,112 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
                        ("empty.bin", 0), ("empty.abc", 0)):  # fmt: skip
         (home / name).write_bytes(bytes(size))
     (home / "bad.abc").write_text("no tune at all")
+    if not (home / "big").exists():  # of no known training
+        save_model(home / "big", load_model(home / "runs/count/model"))
     (home / "t.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
     (home / "long.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\n" + "CDEF|" * 99 + "\n")
     assert message in refused(home, *arguments)
+    assert not (home / "o").exists()
+
+
+WITH_DEVICE = [
+    ["eval", "runs/count", "--files", "d.bin"],
+    ["eval", "runs/count", "--corpus", "data/count", "--samples", "2"],
+    ["generate", "runs/count", "--ext", "bin", "--max-bytes", "4"],
+    ["simulate", "runs/count", "d.bin", "--max-bytes", "4"],
+    ["convert", "runs/pairs", "d.abc", "-o", "d.mid", "--max-bytes", "4"],
+]
+
+
+@pytest.mark.parametrize("arguments", WITH_DEVICE)
+def test_a_device_is_where_the_model_computes_and_a_missing_one_is_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (home / "d.bin").write_bytes(bytes(range(16)))
+    (home / "d.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    line = refused(home, *arguments, "--device", "cuda")
+    assert "'--device': torch finds no CUDA device here; leave --device out" in line
+    assert "'gpu' is not one of" in refused(home, *arguments, "--device", "gpu")
+    on_cpu = bgpt(home, *arguments, "--device", "cpu")
+    assert on_cpu[0] == 0
+
+    # No GPU is needed to see what goes there: the model, and every batch that is evaluated.
+    moved: list[tuple[str, str]] = []
+
+    def to(self: Any, device: torch.device | str) -> Any:
+        moved.append((type(self).__name__, str(device)))
+        return self
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Bgpt, "to", to)
+    monkeypatch.setattr(PatchBatch, "to", to)
+    assert bgpt(home, *arguments, "--device", "cuda") == on_cpu
+    assert moved[0] == ("Bgpt", "cuda")
+    if "--corpus" in arguments:
+        assert ("PatchBatch", "cuda") in moved[1:]
+
+
+# command that writes a folder below a place that cannot hold one -> what its line must hold
+NOT_WRITABLE = [
+    (["train", "first-ten", "--out"], r"cannot be written: .*; pass another --out"),
+    (["import", "authors.pth", "--heads", "2", "-o"], r"PLACE/new: cannot be written: "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), NOT_WRITABLE)
+@pytest.mark.parametrize("place", ["a-file", "no-permission"])
+def test_a_place_that_cannot_be_written_is_one_clear_line(
+    home: Path, arguments: list[str], message: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "a-file").touch()
+    (home / "no-permission").mkdir(exist_ok=True)
+    (home / "no-permission").chmod(0o500)
+    if os.geteuid() == 0:  # for whom nothing is forbidden
+        monkeypatch.setattr(Path, "mkdir", _as_another_user)
+    if not (home / "authors.pth").exists():
+        assert bgpt(home, "export", "runs/count", "-o", "authors.pth")[0] == 0
+    line = refused(home, *arguments, f"{place}/new")
+    assert re.search(message.replace("PLACE", place), line), line
+    assert ("Permission denied" in line) is (place == "no-permission")
+    assert list((home / "no-permission").iterdir()) == []
+
+
+_mkdir = Path.mkdir
+
+
+def _as_another_user(self: Path, *rest: Any, **options: Any) -> None:
+    """Make a folder as a user whom permission bits bind."""
+    if self.parent.exists() and not self.parent.stat().st_mode & 0o200:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+    _mkdir(self, *rest, **options)
+
+
+# a file of a run or model -> a command that reads it
+NEWER = [
+    ("runs/newer/run.json", ["train", "count", "--out", "runs/newer"]),
+    ("runs/newer/model/config.json", ["eval", "runs/newer", "--files", "params.yaml"]),
+    ("runs/newer/model/config.json", ["eval", "runs/newer", "--corpus", "data/count"]),
+    ("runs/newer/model/config.json", ["generate", "runs/newer", "--ext", "bin", "-o", "o"]),
+    ("runs/newer/model/config.json", ["simulate", "runs/newer", "16.bin", "-o", "o"]),
+    ("runs/newer/model/config.json", ["convert", "runs/newer", "data", "-o", "o"]),
+    ("runs/newer/model/config.json", ["export", "runs/newer", "-o", "o"]),
+    ("runs/newer/model/config.json", ["info", "runs/newer"]),
+    ("runs/newer/model/config.json", ["train", "count", "--out", "runs/newer"]),
+]
+
+
+@pytest.mark.parametrize(("file", "arguments"), NEWER)
+def test_a_file_of_a_newer_version_is_one_clear_line(
+    home: Path, file: str, arguments: list[str]
+) -> None:
+    (home / "16.bin").write_bytes(bytes(16))
+    shutil.rmtree(home / "runs/newer", ignore_errors=True)
+    shutil.copytree(home / "runs/count", home / "runs/newer")
+    found = json.loads((home / file).read_text())
+    (home / file).write_text(json.dumps({**found, "schema_version": 99}))
+    line = refused(home, *arguments)
+    assert re.search(rf"{file}: written in format version 99, and this program reads up to", line)
     assert not (home / "o").exists()
 
 
@@ -318,6 +437,15 @@ def test_eval_gives_both_figures_of_every_file(home: Path) -> None:
         assert 0 < score["authors_nats_per_token"] < 8
     _, text, _ = bgpt(home, "eval", "runs/count/model", "--files", "a.bin")
     assert text.startswith("a.bin: 40 bytes, ")
+    command = ["eval", "runs/count/model", "--files", "a.bin", "b.abc", "--json"]
+    assert bgpt(home, *command, "--no-bf16")[1] == out
+    code, narrow, err = bgpt(home, *command, "--bf16")
+    if fast_dtype("cpu") != torch.bfloat16:
+        assert (code, "--no-bf16" in err) == (2, True)
+        return
+    for score, exact in zip(json.loads(narrow), scores, strict=True):
+        assert score["total_nats"] == pytest.approx(exact["total_nats"], rel=0.02)
+        assert score["total_nats"] != exact["total_nats"]
 
 
 def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> None:
@@ -327,6 +455,26 @@ def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> Non
     assert json.loads(out) == pytest.approx(read_metrics(home / "runs/pairs")[-1]["eval"])
     _, text, _ = bgpt(home, "eval", "runs/pairs/model", "--corpus", "data/pairs")
     assert "8 samples" in text
+
+
+def test_a_model_of_a_mixture_is_weighed_on_each_corpus_and_simulates_and_converts(
+    home: Path,
+) -> None:
+    figures = read_metrics(home / "runs/mixed")[-1]["corpora"]
+    for corpus in ("count", "pairs"):
+        code, out, _ = bgpt(
+            home, "eval", "runs/mixed", "--corpus", f"data/{corpus}", "--samples", "5", "--json"
+        )
+        assert code == 0
+        assert json.loads(out) == pytest.approx(figures[corpus]["eval"])
+    (home / "p.bin").write_bytes(bytes(range(20)))
+    (home / "tune.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    for corpus in ([], ["--corpus", "count"]):
+        code, _, err = bgpt(home, "simulate", "runs/mixed", "p.bin", "-o", "mixed.bin", *corpus)
+        assert (code, "begins with 16 bytes" in err) == (0, True)
+    assert bgpt(home, "convert", "runs/mixed", "tune.abc", "-o", "mixed.mid")[0] == 0
+    line = refused(home, "simulate", "runs/mixed", "p.bin", "--corpus", "pairs")
+    assert "unknown corpus 'pairs'. Known: count." in line
 
 
 def test_the_model_writes_files(home: Path) -> None:

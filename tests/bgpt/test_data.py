@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgpt.data import BatchStream, SampleView, TrainingSample, patch_batch
-from bgpt.patching import TooLong
+from bgpt.data import BatchStream, DrawnSample, SampleView, TrainingSample, patch_batch
+from bgpt.patching import TooLong, num_patches
 from simulators.permutation import hashed
 
 
@@ -41,6 +41,10 @@ class Pairs(Files):
         (data,) = super().read(index)
         return (b"abc" + data, b"mid" + 2 * data)
 
+    def column(self, name: str, /) -> list[int]:
+        which = ("size_abc", "size_mid").index(name)
+        return [len(self.read(i)[which]) for i in range(len(self))]
+
 
 def view_of_files(num_samples: int, **options: int) -> SampleView:
     files = Files(num_samples, **options)
@@ -53,8 +57,23 @@ def view_of_pairs(num_samples: int, directions: dict[str, float]) -> SampleView:
     )
 
 
-def keys(batch: list[TrainingSample]) -> list[str]:
+def keys(batch: list[DrawnSample]) -> list[str]:
     return [sample.key for sample in batch]
+
+
+def read(batch: list[DrawnSample]) -> list[TrainingSample]:
+    return [sample.read() for sample in batch]
+
+
+def test_a_sample_is_as_long_as_its_index_says_before_it_is_read() -> None:
+    for view in (view_of_files(40), view_of_pairs(40, {"abc-to-midi": 1, "midi-to-abc": 1})):
+        drawn = view.drawn(np.arange(80), 0)
+        assert len(drawn) == 80
+        for sample in drawn:
+            segments = sample.read().segments
+            assert sample.num_patches == num_patches(segments)
+            assert sample.num_bytes == sum(len(segment.data) for segment in segments)
+            assert sample.read().key == sample.key
 
 
 @settings(max_examples=40, deadline=None)
@@ -134,7 +153,7 @@ def test_batches_of_like_lengths_pad_little_and_do_not_come_sorted() -> None:
 
     def padding(window_batches: int) -> tuple[float, list[int]]:
         stream = BatchStream(view, batch_size=16, window_batches=window_batches, seed=0)
-        batches = [patch_batch(stream.batch(i), "target") for i in range(64)]
+        batches = [patch_batch(read(stream.batch(i)), "target") for i in range(64)]
         true = sum(int(batch.num_patches.sum()) for batch in batches)
         padded = sum(batch.patches.shape[0] * batch.patches.shape[1] for batch in batches)
         return 1 - true / padded, [batch.patches.shape[1] for batch in batches]
@@ -153,7 +172,7 @@ def test_directions_turn_the_pair_and_follow_their_weights() -> None:
     turned = Counter(
         tuple(segment.extension for segment in sample.segments)
         for number in range(40)
-        for sample in stream.batch(number)
+        for sample in read(stream.batch(number))
     )
     assert turned[("abc", "mid")] + turned[("mid", "abc")] == 2000
     assert 0.71 < turned[("abc", "mid")] / 2000 < 0.79

@@ -8,10 +8,10 @@ import torch
 from bgpt import evaluate as evaluate_module
 from bgpt.config import ModelConfig
 from bgpt.data import TrainingSample
-from bgpt.evaluate import evaluate, score_file
+from bgpt.evaluate import evaluate
 from bgpt.initial import first_weights
 from bgpt.model import Bgpt
-from bgpt.patching import TooLong
+from bgpt.weigh import score_file
 from pipelines.sample import Segment
 
 TINY = ModelConfig(
@@ -41,13 +41,8 @@ def uniform(model: Bgpt) -> Bgpt:
     return model
 
 
-def test_a_uniform_model_pays_for_every_byte_and_one_end(model: Bgpt) -> None:
-    score = score_file(uniform(model), "x.bin", file(30))
+def test_a_uniform_model_pays_for_every_scored_byte_and_one_end(model: Bgpt) -> None:
     nats = math.log(257)
-    assert score.total_nats == pytest.approx(31 * nats)
-    assert score.bits_per_byte == pytest.approx(31 * nats / math.log(2) / 30)
-    assert score.authors_nats_per_token == pytest.approx(nats)
-    assert score.bytes == 30
     assert evaluate(uniform(model), [sample(30, 16), sample(20, 16)]).bits_per_byte == (
         pytest.approx((15 + 5) * nats / math.log(2) / 18)
     )
@@ -80,10 +75,6 @@ def test_byte_accuracy_counts_scored_bytes_and_no_end(model: Bgpt) -> None:
     assert evaluate(uniform(model), [zeros, ones]).byte_accuracy == 0.5
 
 
-def test_what_cannot_be_weighed_is_named(model: Bgpt) -> None:
-    with pytest.raises(ValueError, match=r"empty.bin: is empty"):
-        score_file(model, "empty.bin", file(0))
-    with pytest.raises(TooLong, match=r"long.bin: a sample of 400 bytes takes .* at most 16"):
-        score_file(model, "long.bin", file(400))
+def test_no_samples_are_refused(model: Bgpt) -> None:
     with pytest.raises(ValueError, match="nothing to evaluate on"):
         evaluate(model, [])

@@ -20,12 +20,13 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 
 from bgpt.__main__ import main
 from bgpt.checkpoint import CheckpointError, load_model, read_config, save_model
+from bgpt.classifier import load_classifier
 from bgpt.classifier_folder import kind_of, read_classifier
 from bgpt.config import ModelConfig
-from bgpt.evaluate import score_file
 from bgpt.interop import export_pth, import_pth
 from bgpt.model import Bgpt
 from bgpt.patching import collate, layout
+from bgpt.weigh import score_file, weighing_copy
 from pipelines.sample import Segment
 
 WIDTH, PATCH_LAYERS, BYTE_LAYERS, POSITIONS = 128, 2, 1, 256
@@ -83,6 +84,10 @@ class Classification(nn.Module):
         super().__init__()
         self.patch_level_decoder = PatchDecoder()
         self.classifier = nn.Linear(WIDTH, classes)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return logits `[classes]` of one sequence `[T, 16]`."""
+        return self.classifier(self.patch_level_decoder(patches[None])[0].mean(dim=0))
 
 
 def randomised(make: Callable[[], M]) -> M:
@@ -214,9 +219,9 @@ def test_an_imported_model_equals_an_independent_gpt2(
         assert found.shape == expected.shape
         assert float((found - expected).abs().max()) < 1e-4
         nats = nn.functional.cross_entropy(expected.flatten(0, 1), batch.patches[0, 1:].flatten())
-        assert score_file(model, "f", file).authors_nats_per_token == pytest.approx(
-            float(nats), abs=1e-5
-        )
+        for ready in (model, weighing_copy(model, torch.float32)):
+            score = score_file(ready, "f", file)
+            assert score.authors_nats_per_token == pytest.approx(float(nats), abs=1e-5)
 
 
 def test_a_bare_state_dict_without_head_or_unused_table_is_read_too(
@@ -318,6 +323,31 @@ def test_a_classifier_comes_in_and_goes_out_bit_for_bit(
     import_pth(tmp_path / "out.pth", tmp_path / "again")
     for file in (tmp_path / "m").iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_an_imported_classifier_equals_an_independent_gpt2(
+    classifier: tuple[Path, STATE], tmp_path: Path
+) -> None:
+    theirs = randomised(lambda: Classification(3))
+    import_pth(classifier[0], tmp_path / "m")
+    model = load_classifier(tmp_path / "m")
+    files = [
+        Segment(extension="txt", data=bytes(range(256)) * 15 + b"end"),  # 242 of 256 patches
+        Segment(extension="mid", data=b"MThd" * 4),
+        Segment(extension="bin", data=b"\x00"),
+    ]
+    samples = [layout([file]) for file in files]
+    with torch.no_grad():
+        expected = torch.stack([theirs(collate([one]).patches[0]) for one in samples])
+        alone = torch.cat([model(collate([one])) for one in samples])
+        together = model(collate(samples))
+    assert alone.shape == (3, 3)
+    assert float((alone - expected).abs().max()) < 1e-4
+    assert float((together - expected).abs().max()) < 1e-4
+    # The files are told apart by more than that, so the mean is over the right patches.
+    assert float((expected[1] - expected[2]).abs().max()) > 1e-2
+    probabilities = model.classify(files)
+    assert torch.allclose(probabilities, expected.softmax(dim=-1), atol=1e-4)
 
 
 @pytest.mark.parametrize(

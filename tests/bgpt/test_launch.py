@@ -75,7 +75,10 @@ def test_mixed_corpora_train_together_and_are_told_apart(data: Path, tmp_path: P
 
 def test_the_record_of_one_corpus_has_no_weight(data: Path, tmp_path: Path) -> None:
     record = record_of(run(data, tmp_path / "r", {"corpus": "files"}))
-    assert list(record["corpus"]) == ["name", "config_sha256", "train_samples", "train_shards"]
+    assert list(record["corpus"]) == [
+        "name", "config_sha256", "train_samples", "train_shards", "test_shards",
+    ]  # fmt: skip
+    assert list(record["corpus"]["test_shards"]) == ["files-000000.tar"]
     assert "corpora" not in record
     assert "corpora" not in read_metrics(tmp_path / "r")[0]
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from counting import pairs, view
 
-from bgpt.data import BatchStream, TrainingSample
+from bgpt.data import BatchStream, DrawnSample
 from bgpt.mixture import BLOCK, Mixture, counts
 from bgpt.patching import TooLong
 
@@ -24,7 +24,7 @@ def mixture(weights: dict[str, float]) -> Mixture:
     return Mixture({name: views[name] for name in weights}, weights)
 
 
-def drawn(mixed: Mixture, stop: int, seed: int = 0) -> list[TrainingSample]:
+def drawn(mixed: Mixture, stop: int, seed: int = 0) -> list[DrawnSample]:
     return mixed.drawn(np.arange(stop), seed)
 
 

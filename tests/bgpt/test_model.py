@@ -107,6 +107,11 @@ def test_bfloat16_stays_close_to_float32(tiny_model: Make, tiny_name: str) -> No
     exact = float(model.loss(batch).nats.detach())
     model.config = replace(model.config, bf16=True)
     assert float(model.loss(batch).nats.detach()) == pytest.approx(exact, rel=0.02)
+    assert float(model.score(batch).nats.sum()) == pytest.approx(exact, rel=1e-5)
+    narrow = model.score(batch, torch.bfloat16).nats
+    assert narrow.dtype == torch.float32
+    assert float(narrow.sum()) == pytest.approx(exact, rel=0.02)
+    assert not torch.equal(narrow, model.score(batch).nats)
 
 
 @pytest.mark.parametrize("name", ["compact-cpu", "compact-music"])

@@ -5,9 +5,11 @@ puts into `RANK.json` what only that rank knows. The tests read what it left.
 """
 
 import json
+import multiprocessing
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from counting import job
+from counting import CountingSource, job
 from two_ranks import (
     SOURCES,
     WEIGHTS,
@@ -33,18 +35,23 @@ from two_ranks import (
 from bgpt.checkpoint import read_tensors, save_tensors
 from bgpt.gradients import Gradients
 from bgpt.job import TrainingDiverged, TrainingInterrupted, make_deterministic
-from bgpt.ranks import ALONE, Ranks, is_first_process, open_ranks
+from bgpt.prepared import prepare
+from bgpt.progress import Status
+from bgpt.ranks import ALONE, OtherRankFailed, Ranks, is_first_process, open_ranks
 from bgpt.resume import checkpoints
 from bgpt.telemetry import read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
+from pipelines.build import build_corpus
+from pipelines.corpus import Corpus
+from pipelines.engine import EngineError
 
 
 def gradient(num_samples: int, ranks: Ranks, accumulate: int = 1) -> dict[str, Tensor]:
     """The gradient of one global batch, as every rank has it in the end."""
     model = noisy(SOURCES)
     config = TrainConfig(steps=1, accumulate=accumulate)
-    Gradients(model, config, ranks=ranks).fill(some_samples(num_samples))
+    Gradients(model, ranks=ranks).fill(prepare(some_samples(num_samples), config, ranks))
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -78,6 +85,13 @@ def rank_main(home: Path) -> None:
             train(broken)
         except TrainingDiverged as diverged:
             found["diverged"] = str(diverged)
+        # A worker of the second rank's loader is killed.
+        crowded = into(home, "helped", ranks=ranks, steps=9, batch_size=200, workers=1)
+        try:
+            train(crowded, show=partial(kill_worker, ranks.rank))
+        except (EngineError, OtherRankFailed) as error:
+            found["helped"] = f"{type(error).__name__}: {error}"
+        found["left"] = len(multiprocessing.active_children())
         for name, sha256 in (("same", "ab" * 32), ("other", f"{ranks.rank:064x}")):
             try:
                 ranks.check_same("corpora", sha256)
@@ -96,6 +110,13 @@ def rank_main(home: Path) -> None:
         (home / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
 
 
+def kill_worker(rank: int, status: Status) -> None:
+    """Kill the only worker of rank 1 after the first step."""
+    if (rank, status.step) == (1, 1):
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
+
+
 class _Broken(Ranks):
     """Ranks whose own nats are not a number."""
 
@@ -112,7 +133,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("two")
     make_deterministic(1)
     stop_after(into(home, "begun-alone"), 5)
-    torchrun(Path(__file__), home)
+    done = torchrun(__file__, str(home))
+    assert done.returncode == 0, done.stderr[-4000:]
     return home
 
 
@@ -175,6 +197,13 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(two: Path) -> None:
         assert "step 1: the loss is nan; samples count1-" in left(two, rank)["diverged"]
 
 
+def test_a_dead_worker_of_one_rank_ends_all(two: Path) -> None:
+    found = [left(two, rank) for rank in (0, 1)]
+    assert found[0]["helped"] == "OtherRankFailed: rank 0: stopped, because another rank failed"
+    assert found[1]["helped"].startswith("EngineError: loader worker 1 of 1 died (exit code -9); ")
+    assert [one["left"] for one in found] == [0, 0]
+
+
 def test_only_rank_0_writes(two: Path) -> None:
     for name in ("plain", "mixed"):
         steps = [record["step"] for record in read_metrics(two / name)]
@@ -186,8 +215,8 @@ def test_ranks_that_see_other_shards_are_refused_on_every_rank(two: Path) -> Non
     for rank in (0, 1):
         assert left(two, rank)["same"] == "agreed"
         assert left(two, rank)["other"] == (
-            "rank 1 has other corpora than rank 0: sha256 000000000000, not 000000000000; "
-            "give every rank the same folders and parameters"
+            "rank 1 has other corpora than rank 0: sha256 is 000000000000 there and 000000000000 "
+            "on rank 0; give every rank the same folders and parameters"
         )
 
 
@@ -217,6 +246,32 @@ def test_a_process_alone_shares_nothing_and_waits_for_none(
 
 def _full() -> None:
     raise OSError("disk full")
+
+
+def test_two_data_folders_that_differ_in_one_shard_are_refused_by_its_name(tmp_path: Path) -> None:
+    for rank, odd in ((0, -1), (1, 1100)):
+        source = CountingSource(corpus="files", odd_number=odd)
+        build_corpus(source, {"train": 1200, "test": 10}, tmp_path / f"data-{rank}/files")
+    model = {"patch_width": 16, "patch_layers": 1, "patch_heads": 2, "patch_ffn": 32,
+             "byte_width": 16, "byte_layers": 1, "byte_heads": 2, "byte_ffn": 32,
+             "max_patches": 16}  # fmt: skip
+    run = {"corpus": "files", "model": model, "train": {"steps": 2}}
+    (tmp_path / "params.yaml").write_text(json.dumps({"runs": {"r": run}}))
+    command = f"exec {sys.executable} -m bgpt train r --data data-$RANK --out run"
+    done = torchrun("--no-python", "sh", "-c", command, cwd=tmp_path)
+    assert done.returncode == 1
+    hashes = [
+        Corpus.open(tmp_path / f"data-{rank}/files").side("train").shard_sha256[1]
+        for rank in (0, 1)
+    ]
+    assert hashes[0] != hashes[1]
+    message = (
+        "error: rank 1 has other corpora, parameters or code than rank 0: "
+        f"corpus.train_shards.files-000001.tar is {hashes[1]} there and {hashes[0]} on "
+        "rank 0; give every rank the same folders and parameters"
+    )
+    assert message in done.stderr.splitlines(), done.stderr[-4000:]
+    assert not (tmp_path / "run").exists()
 
 
 if __name__ == "__main__":

@@ -41,9 +41,13 @@ def record(**changes: Any) -> dict[str, Any]:
     return run_record(config, [corpus_record("d", "e")])
 
 
-def corpus_record(*shards: str) -> CorpusRecord:
+def corpus_record(*shards: str, test: str = "t") -> CorpusRecord:
     return CorpusRecord(
-        name="cpu-toy", config_sha256="c" * 64, train_samples=2000, train_shards=shards
+        name="cpu-toy",
+        config_sha256="c" * 64,
+        train_samples=2000,
+        train_shards={f"cpu-toy-00000{i}.tar": shard for i, shard in enumerate(shards)},
+        test_shards={"cpu-toy-000000.tar": test},
     )
 
 
@@ -111,6 +115,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"train": {"steps": 3, "compile": True}}, r"compile needs device: cuda; on a CPU"),
     ({"train": {"steps": 3, "freeze": "x"}}, r"train\.freeze: expected"),
     ({"train": {"steps": 3, "eval_samples": -1}}, r"train: eval_samples must be 0 or more"),
+    ({"train": {"steps": 3, "workers": -1}}, r"train: workers must be 0 or more, not -1"),
 ]
 
 
@@ -140,7 +145,9 @@ def test_a_folder_is_claimed_once_and_again_by_the_same_configuration(tmp_path: 
     found = read_record(run)
     assert found is not None
     assert record_sha256(found) == record_sha256(record())
-    assert found["corpus"]["train_shards"] == ["d", "e"]
+    assert list(found["corpus"]["train_shards"].items()) == [
+        ("cpu-toy-000000.tar", "d"), ("cpu-toy-000001.tar", "e"),
+    ]  # fmt: skip
 
 
 def test_another_configuration_is_refused_by_its_first_differing_key(tmp_path: Path) -> None:
@@ -159,14 +166,25 @@ def test_another_configuration_is_refused_by_its_first_differing_key(tmp_path: P
 def test_other_shards_are_another_configuration(tmp_path: Path) -> None:
     config = parse_run(values(), "r")
 
-    def with_shards(*shards: str) -> dict[str, Any]:
-        return run_record(config, [corpus_record(*shards)])
+    def with_shards(*shards: str, test: str = "t") -> dict[str, Any]:
+        return run_record(config, [corpus_record(*shards, test=test)])
 
     claim(tmp_path / "r", with_shards("d", "e"))
-    with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and 'f' now"):
+    name = r"run.json: corpus.train_shards.cpu-toy-000001.tar"
+    with pytest.raises(RunMismatch, match=rf"{name} is 'e' there and 'f' now"):
         claim(tmp_path / "r", with_shards("d", "f"))
-    with pytest.raises(RunMismatch, match=r"corpus.train_shards\[1\] is 'e' there and absent now"):
+    with pytest.raises(RunMismatch, match=rf"{name} is 'e' there and absent now"):
         claim(tmp_path / "r", with_shards("d"))
+    name = r"run.json: corpus.test_shards.cpu-toy-000000.tar"
+    with pytest.raises(RunMismatch, match=rf"{name} is 't' there and 'u' now"):
+        claim(tmp_path / "r", with_shards("d", "e", test="u"))
+
+
+def test_another_number_of_workers_is_the_same_run(tmp_path: Path) -> None:
+    claim(tmp_path / "r", record())
+    with_workers = record(train={"steps": 10, "workers": 3})
+    claim(tmp_path / "r", with_workers)
+    assert record_sha256(with_workers) == record_sha256(record())
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
@@ -176,6 +194,14 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RunMismatch, match="is a file"):
         claim(tmp_path / "thesis.txt", record())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+def test_the_record_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({**record(), "schema_version": 3}))
+    with pytest.raises(
+        RunMismatch, match=r"run.json: written in format version 3, and .* up to 2; update it"
+    ):
+        claim(tmp_path, record())
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "3"])

@@ -32,10 +32,14 @@ from two_ranks import (
 from bgpt.checkpoint import read_tensors, save_tensors
 from bgpt.config import ModelConfig
 from bgpt.gradients import Gradients
-from bgpt.job import Job, TrainingInterrupted, make_deterministic
+from bgpt.initial import first_weights
+from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.launch import launch
+from bgpt.model import Bgpt
 from bgpt.optim import OptimConfig, make_optimizers
-from bgpt.ranks import ALONE, Ranks, open_ranks
+from bgpt.prepared import prepare
+from bgpt.progress import Status
+from bgpt.ranks import ALONE, OtherRankFailed, Ranks, open_ranks
 from bgpt.resume import checkpoints
 from bgpt.run import parse_run
 from bgpt.sharding import own_part, place, whole_model, whole_tensors
@@ -56,6 +60,7 @@ def jobs(home: Path, ranks: Ranks) -> dict[str, Job]:
     return {
         **scenarios(home, ranks),
         "paper": replace(paper, write_samples=Sizes(home)),
+        "helped": into(home, "helped", ranks=ranks, batch_size=3, accumulate=2, steps=6, workers=2),
         "written": replace(
             into(home, "written", ranks=ranks, steps=4, samples_every=2), write_samples=Sizes(home)
         ),
@@ -78,14 +83,14 @@ def moved(config: OptimConfig, num_samples: int, ranks: Ranks) -> tuple[float, A
     model = noisy(SOURCES)
     place(model, "cpu", ranks)
     optimizers = make_optimizers(model, config)
-    Gradients(model, TrainConfig(steps=1, accumulate=2), ranks=ranks).fill(
-        some_samples(num_samples)
-    )
+    share = prepare(some_samples(num_samples), TrainConfig(steps=1, accumulate=2), ranks)
+    Gradients(model, ranks=ranks).fill(share)
     norm = optimizers.step()
     whole = whole_model(model, ranks).state_dict()
     return norm, whole, whole_tensors(optimizers.state_dict(), ranks)
 
 
+SCENARIOS = ["plain", "uneven", "idle", "mixed", "frozen", "paper", "helped", "written"]
 OPTIMIZERS = {
     "adamw": replace(CLIPPED, eps=1e-3),
     "muon": replace(CLIPPED, kind="muon", eps=1e-3),
@@ -115,7 +120,30 @@ def rank_main(home: Path) -> None:
         train(into(home, "parts-then-wholes", ranks=wholes))
         stop(into(home, "wholes-then-parts", ranks=wholes), ranks)
         train(into(home, "wholes-then-parts", ranks=ranks))
+        found["spoilt"] = spoilt(into(home, "spoilt", ranks=ranks), ranks)
         (home / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
+
+
+def spoilt(job: Job, ranks: Ranks) -> str:
+    """How a run ends in which a row that the second rank holds is not finite after 8 steps."""
+    models: list[Bgpt] = []
+
+    def made(*args: Any) -> Bgpt:
+        models.append(first_weights(*args))
+        return models[0]
+
+    def show(status: Status) -> None:
+        if (status.step, ranks.rank) == (8, 1):
+            with torch.no_grad():
+                own_part(models[0].patch_level.positions)[-1, 0] = float("nan")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bgpt.train.first_weights", made)
+        try:
+            train(job, show=show)
+        except (TrainingDiverged, OtherRankFailed) as error:
+            return f"{type(error).__name__}: {error}"
+    raise AssertionError("a checkpoint took what is not finite")
 
 
 def stop(stopping: Job, ranks: Ranks) -> None:
@@ -138,7 +166,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("two")
     make_deterministic(1)
     stop_after(into(home, "alone-then-parts"), 5)
-    torchrun(Path(__file__), home)
+    done = torchrun(__file__, str(home))
+    assert done.returncode == 0, done.stderr[-4000:]
     return home
 
 
@@ -151,7 +180,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("name", ["plain", "uneven", "idle", "mixed", "frozen", "paper", "written"])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_two_ranks_with_parts_have_the_curve_of_one(one: Path, two: Path, name: str) -> None:
     assert_same_curve(one / name, two / name)
 
@@ -206,6 +235,15 @@ def test_files_hold_whole_tensors(one: Path, two: Path) -> None:
 def test_what_writes_samples_sees_a_whole_model_in_evaluation_mode(two: Path) -> None:
     sizes = [json.loads((two / f"sizes-{step}.json").read_text()) for step in (2, 4)]
     assert sizes == [[False, noisy(TINY).num_parameters()]] * 2
+
+
+def test_rows_that_are_not_finite_on_one_rank_reach_no_checkpoint(two: Path) -> None:
+    ends = [json.loads((two / f"rank-{rank}.json").read_text())["spoilt"] for rank in (0, 1)]
+    assert ends[0] == "OtherRankFailed: rank 0: stopped, because another rank failed"
+    assert ends[1].startswith(
+        "TrainingDiverged: step 8: patch_level.positions holds values that are not finite; "
+    )
+    assert [path.name for path in checkpoints(two / "spoilt")] == ["step-000004"]
 
 
 def test_one_process_has_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Run as a program, this file trains the same tiny job into a folder: the process 
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,15 +21,18 @@ import torch
 from bgpt.checkpoint import CheckpointError, load_model, read_config, read_tensors
 from bgpt.config import ModelConfig
 from bgpt.data import SampleView
+from bgpt.gradients import Gradients
 from bgpt.initial import first_weights
 from bgpt.interrupt import Interrupts
 from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.model import Bgpt, LossSums
 from bgpt.optim import OptimConfig
 from bgpt.patch_level import PatchLevel
+from bgpt.patching import PatchBatch
+from bgpt.prepared import Prepared
 from bgpt.progress import Status
 from bgpt.resume import checkpoints
-from bgpt.telemetry import read_metrics
+from bgpt.telemetry import Evaluation, read_metrics
 from bgpt.train import train
 from bgpt.train_config import TrainConfig
 
@@ -180,19 +184,39 @@ def test_a_killed_process_goes_on_to_the_same_bits(undisturbed: Path, tmp_path: 
     assert without_clocks(tmp_path) == without_clocks(undisturbed)
 
 
-def test_a_terminated_process_saves_first(tmp_path: Path) -> None:
-    child = start_child(tmp_path)
+def test_three_kills_at_random_steps_and_other_numbers_of_workers_change_no_bit(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    kills = sorted(draw.sample(range(1, STEPS), 3))
+    for step, workers in zip(kills, draw.sample(range(3), 3), strict=True):
+        child = start_child(tmp_path, workers, step)
+        _, errors = child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL, errors
+        # The communication above ends when nobody holds the pipe of errors: no worker is left.
+        assert not (tmp_path / "model").exists()
+    assert len(checkpoints(tmp_path)) == min(2, (kills[-1] - 1) // 7)
+    train(job(tmp_path, workers=1))
+    assert weights(tmp_path) == weights(undisturbed)
+    assert without_clocks(tmp_path) == without_clocks(undisturbed)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_terminated_process_saves_first(tmp_path: Path, workers: int) -> None:
+    child = start_child(tmp_path, workers)
     wait_for_step(tmp_path, 3, child)
-    child.terminate()
+    os.killpg(child.pid, signal.SIGTERM)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 128 + signal.SIGTERM
     assert "stopped by signal 15 after step" in errors
     assert len(checkpoints(tmp_path)) >= 1
 
 
-def start_child(run: Path) -> subprocess.Popen[str]:
+def start_child(run: Path, workers: int = 0, kill_after: int = 0) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, __file__, str(run)],
+        [sys.executable, __file__, str(run), str(workers), str(kill_after)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -290,6 +314,87 @@ def test_a_loss_that_is_not_finite_names_step_samples_and_checkpoint(
     assert not (tmp_path / "model").exists()
 
 
+def test_a_gradient_that_is_not_finite_names_step_samples_and_a_checkpoint_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = Gradients.fill
+    calls = iter(range(1, 99))
+
+    def broken(self: Gradients, share: Prepared) -> Any:
+        sums = fill(self, share)
+        if next(calls) == 10:
+            gradient = model_of(self).byte_level.head.weight.grad
+            assert gradient is not None
+            gradient[0, 0] = float("inf")
+        return sums
+
+    monkeypatch.setattr(Gradients, "fill", broken)
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"step 10: the norm of the gradient is (inf|nan); samples count-\d+(, count-\d+){3}; "
+        r"the last good checkpoint is .*step-000007; lower",
+    ):
+        train(job(tmp_path))
+    load_model(checkpoints(tmp_path)[-1])
+
+
+def model_of(gradients: Gradients) -> Bgpt:
+    model = gradients._loss.model  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(model, Bgpt)
+    return model
+
+
+@pytest.mark.parametrize("at", [14, STEPS])
+def test_weights_that_are_not_finite_take_no_good_ones_place(tmp_path: Path, at: int) -> None:
+    models: list[Bgpt] = []
+
+    def show(status: Status) -> None:
+        if status.step == at:
+            with torch.no_grad():
+                models[0].patch_level.positions[0, 0] = float("nan")
+
+    def made(*args: Any) -> Bgpt:
+        models.append(first_weights(*args))
+        return models[0]
+
+    def scripted(*_: object) -> Evaluation:
+        return Evaluation(bits_per_byte=8, byte_accuracy=0, n=1)
+
+    kept = 7 if at == 14 else 35
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bgpt.train.first_weights", made)
+        patch.setattr("bgpt.evaluate.evaluate", scripted)
+        with pytest.raises(
+            TrainingDiverged,
+            match=rf"step {at}: patch_level.positions holds values that are not finite; the last "
+            rf"good checkpoint is .*step-0000{kept:02}; lower the learning rate",
+        ):
+            train(job(tmp_path), show=show)
+    assert not (tmp_path / "model").exists()
+    assert checkpoints(tmp_path)[-1].name == f"step-0000{kept:02}"
+    load_model(checkpoints(tmp_path)[-1])
+
+
+def test_an_evaluation_that_is_not_finite_names_step_and_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Bgpt.score
+
+    def broken(self: Bgpt, batch: PatchBatch, dtype: torch.dtype) -> Any:
+        scores = score(self, batch, dtype)
+        nats = scores.nats.clone()
+        nats[[1, 3]] = float("nan")
+        return replace(scores, nats=nats)
+
+    monkeypatch.setattr(Bgpt, "score", broken)
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"^step 9: the loss is not finite on 2 samples of evaluation: count-1, count-3; the "
+        r"last good checkpoint is .*step-000007; lower",
+    ):
+        train(job(tmp_path))
+
+
 def test_a_damaged_checkpoint_names_itself_and_its_cure(tmp_path: Path) -> None:
     interrupted(tmp_path)
     file = checkpoints(tmp_path)[-1] / "optimizer.safetensors"
@@ -302,6 +407,17 @@ def test_a_damaged_checkpoint_names_itself_and_its_cure(tmp_path: Path) -> None:
         train(job(tmp_path))
     (checkpoints(tmp_path)[-1] / "state.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"state.json: not readable"):
+        train(job(tmp_path))
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    file = checkpoints(tmp_path)[-1] / "state.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 2, "new": 1}))
+    with pytest.raises(
+        CheckpointError,
+        match=r"step-000021/state.json: written in format version 2, and .* up to 1; update it$",
+    ):
         train(job(tmp_path))
 
 
@@ -355,11 +471,18 @@ def test_making_torch_deterministic_sets_threads() -> None:
 
 
 if __name__ == "__main__":
+    WORKERS, KILL_AFTER = map(int, sys.argv[2:])
+
+    def pass_time(status: Status) -> None:
+        if status.step == KILL_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0 if KILL_AFTER else 0.03)
+
     try:
         with Interrupts() as interrupts:
             train(
-                job(Path(sys.argv[1])),
-                show=lambda _: time.sleep(0.03),
+                job(Path(sys.argv[1]), workers=WORKERS),
+                show=pass_time,
                 signal_received=lambda: interrupts.received,
             )
     except TrainingInterrupted as stopped:

@@ -14,7 +14,7 @@ import torch
 from counting import TINY, job, mixed
 
 from bgpt.config import ModelConfig
-from bgpt.data import TrainingSample
+from bgpt.data import DrawnSample
 from bgpt.initial import first_weights
 from bgpt.job import Job, TrainingInterrupted
 from bgpt.model import Bgpt
@@ -49,7 +49,7 @@ def noisy(config: ModelConfig) -> Bgpt:
     return model
 
 
-def some_samples(num_samples: int) -> list[TrainingSample]:
+def some_samples(num_samples: int) -> list[DrawnSample]:
     """The first samples of a mixture, with and without a source."""
     return mixed(job(Path("/nonexistent")), WEIGHTS).train_view.drawn(np.arange(num_samples), 0)
 
@@ -59,24 +59,25 @@ def into(home: Path, name: str, **options: Any) -> Job:
     return job(home / name, **options)
 
 
-def torchrun(program: Path, home: Path) -> None:
-    """Run `program` with folder `home` as two ranks."""
-    environment = {k: v for k, v in os.environ.items() if k != "RANK"}
+def torchrun(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program in two ranks."""
+    # Unbuffered, a message and the end of its line are two writes, and ranks share one stderr.
+    left_out = ("RANK", "PYTHONUNBUFFERED")
+    environment = {k: v for k, v in os.environ.items() if k not in left_out}
     root = str(Path(__file__).parents[2])
     environment |= {
         "GLOO_SOCKET_IFNAME": "lo",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([root, *sys.path]),
     }
-    done = subprocess.run(
+    return subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
             "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0",
-            "--local-addr", "127.0.0.1", str(program), str(home),
+            "--local-addr", "127.0.0.1", *arguments,
         ],
-        capture_output=True, text=True, timeout=120, env=environment, check=False,
+        capture_output=True, text=True, timeout=120, env=environment, check=False, cwd=cwd,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def stop_after(job: Job, step: int) -> None:

@@ -1,8 +1,9 @@
 """Measure speeds and write them to a JSON file: `make bench`.
 
 Every module `tests/perf/*_bench.py` has a function `bench()` that returns rows of: name, unit,
-median, n, and the baseline taken in the same run with its median and the ratio. Nothing here
-fails because a machine is slow; a person reads the ratios.
+median, n, and the baseline taken in the same run with its median and the ratio. Rows of the model
+have the floor and the target of `speed_table` beside it, and a missed floor is a line on stderr.
+Nothing here fails because a machine is slow; a person reads the ratios.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from tests.perf.speed_table import missed_floor
 
 PACKAGES = ("numpy", "numba", "torch", "webdataset", "transformers", "pyarrow", "unicorn")
 
@@ -60,6 +63,8 @@ def main() -> None:
             report["rows"].append({"bench": name, **row})
             ratio = f", {row['ratio']:.2f}x {row['baseline']}" if row.get("ratio") else ""
             print(f"  {row['name']}: {row['median']:,.0f} {row['unit']}{ratio}", file=sys.stderr)
+            if missed := missed_floor(row):
+                print(f"  {missed}", file=sys.stderr)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     partial = options.out.with_suffix(".partial")
     partial.write_text(json.dumps(report, indent=1) + "\n")

@@ -8,6 +8,7 @@ CPU time of one core, against music21 (transposing) and mido (reading).
 
 import io
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -26,16 +27,17 @@ import psutil
 
 from pipelines.corpus import Corpus
 from pipelines.leakage import find_leakage
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.note_batches import read_note_batch
-from simulators.music.transpose import SHIFTS, Transposer
+from simulators.music.abc.transpose import SHIFTS, Transposer
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.note_batches import read_note_batch
 
 TIERS = (1_000, 10_000, 100_000, 1_000_000)
 TEST_SAMPLES = 1_000
 WORKERS = 2
 SAMPLING_SECONDS = 0.2
 REPETITIONS = 3
+CHECKED_PAIRS = 500
 TRANSPOSED_TUNES = 1_000
 BASELINE_TUNES = 5
 READ_FILES = 5_000
@@ -68,6 +70,7 @@ def _build(out: Path, tier: int) -> dict[str, Any]:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said}")
     pairs = tier + TEST_SAMPLES
+    same, checked = _converted_again(Corpus.open(out))
     baseline = statistics.median(_one_at_a_time() for _ in range(REPETITIONS))
     return {
         "name": f"{tier:,} + {TEST_SAMPLES:,} pairs to finished shards, {WORKERS} workers",
@@ -76,11 +79,20 @@ def _build(out: Path, tier: int) -> dict[str, Any]:
         "wall_seconds": round(seconds, 1),
         "cpu_seconds": round(cpu_seconds, 1),
         "peak_memory_gb": round(max(most) / 1e9, 2),
+        "converted_again_to_the_same_bytes": f"{same} of {checked}",
         "baseline": "abc2midi, one process a tune, conversion alone",
         "baseline_median": round(baseline),
         "ratio": round(pairs / cpu_seconds / baseline, 1),
         "n": 1,
     }
+
+
+def _converted_again(corpus: Corpus) -> tuple[int, int]:
+    """Return how many of some random train pairs convert to the same bytes, each by itself."""
+    reader = corpus.side("train")
+    pairs = [reader.read(i) for i in random.Random(0).sample(range(len(reader)), CHECKED_PAIRS)]
+    same = [convert([abc.decode()]) == [mid] for abc, mid in pairs]
+    return sum(same), len(same)
 
 
 def _one_at_a_time() -> float:

@@ -28,9 +28,9 @@ from benchmarks.tasks.conversion_metrics import (
     note_f1,
     read_midis,
 )
-from simulators.music.converter import _program, convert_alone
-from simulators.music.midi import MidiError, read_score
-from simulators.music.written_abc import judge_abc
+from simulators.music.conversion.converter import _program, convert_alone
+from simulators.music.conversion.written_abc import judge_abc
+from simulators.music.midi.files import MidiError, read_score
 from tests.benchmarks.mutated_files import mutated_abcs, mutated_midis
 from tests.benchmarks.test_conversion_metrics import edited, f1_by_mir_eval, midi_of, real_tunes
 

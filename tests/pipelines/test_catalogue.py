@@ -14,8 +14,8 @@ from pipelines.sources import irishman
 from pipelines.sources.catalogue import read_catalogue
 from pipelines.sources.the_session import BULK_TUNES
 from pipelines.sources.tunes import Licence, folder_tunes, music21_tunes
-from simulators.music.canonical import canonicalise
-from simulators.music.golden import golden_tunes
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.golden import golden_tunes
 from simulators.music.reasons import DropReason
 
 Row = Mapping[str, object]

@@ -76,11 +76,11 @@ def test_a_small_check_passes_and_says_what_it_compared(
     found = json.loads(out)
     assert [oracle["name"] for oracle in found] == NAMES
     assert [oracle["num_differences"] for oracle in found] == [0] * 5
-    # One program a machine for the bytes, however long it is; 8 files.
+    # One program a machine for the bytes, however long it is; 9 files.
     assert [oracle["compared"] >= 200 for oracle in found] == [True, False, True, True, False]
     assert "rv32 programs do not run" in found[1]["not_applicable"]
-    # two shards of train, one of test, their indices, the manifest and the corpus' index
-    assert (found[4]["compared"], found[4]["unit"]) == (8, "files")
+    # two shards of train, one of test, their indices, the manifest, the corpus' index, its card
+    assert (found[4]["compared"], found[4]["unit"]) == (9, "files")
 
 
 def test_the_table_has_a_line_for_every_oracle(

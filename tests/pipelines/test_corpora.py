@@ -113,7 +113,9 @@ def test_an_unknown_corpus_names_the_nearest() -> None:
 
 def test_what_the_command_line_says_goes_over_the_file() -> None:
     config = packaged_corpora()["abc-midi"]
-    changed = change_corpus(config, train_samples=0, test_samples=2, seed=3, tunes="folder")
+    changed = change_corpus(
+        config, train_samples=0, test_samples=2, seed=3, music={"tunes": "folder"}
+    )
     assert (changed.needed, changed.seed) == ({"train": 0, "test": 2}, 3)
     assert changed.music is not None
     assert changed.music.tunes == "folder"
@@ -122,7 +124,7 @@ def test_what_the_command_line_says_goes_over_the_file() -> None:
 
 def test_tunes_for_a_corpus_without_tunes_are_refused() -> None:
     with pytest.raises(ConfigError, match="--tunes goes with source 'music', not 'cpu'"):
-        change_corpus(packaged_corpora()["cpu-toy"], tunes="folder")
+        change_corpus(packaged_corpora()["cpu-toy"], music={"tunes": "folder"})
 
 
 def test_a_number_out_of_range_is_refused() -> None:

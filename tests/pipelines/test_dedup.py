@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines.dedup import cluster_ids
 from pipelines.ngram_kernel import NGRAM_INTERVALS, all_ngrams
-from simulators.music.note_batches import melody_batch, read_note_batch
+from simulators.music.midi.note_batches import melody_batch, read_note_batch
 from tests.pipelines.near_oracle import SIZE, clusters, flat, interval_ngrams, near_pairs
 from tests.simulators.test_note_batches import real_files
 

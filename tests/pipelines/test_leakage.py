@@ -11,10 +11,11 @@ import pytest
 
 from pipelines.build import build_corpus
 from pipelines.corpus import Corpus, CorpusError
+from pipelines.engine import IN_PROCESS, Engine
 from pipelines.leakage import NearPair, find_leakage
 from pipelines.plan import Plan, SampleShard, Side
 from pipelines.sample import Sample, Segment, sample_key
-from simulators.music.midi import Event, MidiError, MidiFile, encode, read_score
+from simulators.music.midi.files import Event, MidiError, MidiFile, encode, read_score
 from tests.pipelines.near_oracle import interval_ngrams, jaccard
 from tests.pipelines.test_corpus import group_of
 from tests.pipelines.test_main import run
@@ -38,7 +39,7 @@ class TuneSource:
     sides: Mapping[Side, Sequence[tuple[bytes, bytes]]]
     extensions: tuple[str, str] = ("abc", "mid")
 
-    def plan(self, needed: Mapping[Side, int]) -> Plan:
+    def plan(self, needed: Mapping[Side, int], engine: Engine = IN_PROCESS) -> Plan:
         return Plan(
             corpus="tunes",
             settings={"source": "tunes", "seed": 0, "options": {}},

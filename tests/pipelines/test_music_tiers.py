@@ -1,5 +1,7 @@
 """Scales of music: real tunes, other keys, recombined ones; distinct, unseen by test, resumable."""
 
+import hashlib
+import json
 import random
 from collections import Counter
 from itertools import pairwise
@@ -20,10 +22,10 @@ from pipelines.sources.music import MusicSource, tier_of
 from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.recombinations import Recombinations
 from pipelines.split import side_of_group
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import convert
-from simulators.music.midi import read_notes
-from simulators.music.note_batches import melody_batch, read_note_batch
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.midi.files import read_notes
+from simulators.music.midi.note_batches import melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
 from tests.music_tunes import made_up_tunes  # type: ignore[import-not-found]
 
@@ -250,3 +252,44 @@ def test_notes_of_made_up_tunes_are_not_all_alike(train: list[Sample]) -> None:
     """The tunes of these tests are varied enough to prove anything."""
     pitches = np.array([len({note.pitch for note in read_notes(files(s)[1])}) for s in train])
     assert pitches.min() > 4
+
+
+def test_a_data_set_of_irishmans_form_keeps_its_control_codes_in_every_key(tmp_path: Path) -> None:
+    rows = [
+        {"abc notation": tune.partition("\n")[2], "control code": f"S:{i % 3 + 1}\nB:8\nE:5\n"}
+        for i, tune in enumerate(made_up_tunes(30, seed=4))
+    ]
+    (tmp_path / "train.json").write_text(json.dumps(rows))
+    kept = MusicSource(
+        corpus="irish",
+        seed=0,
+        options=MusicOptions(
+            tunes=f"irishman:{tmp_path}", material="real", control_codes=True, preset="easyabc"
+        ),
+    )
+    plan = kept.plan({"train": 100, "test": 0})
+    made = kept.shard(plan, "train", 0, 100).samples
+    assert {sample.meta["material"] for sample in made} == {"real", "transposed"}
+    for sample in made:
+        codes, _, form = files(sample)[0].decode().partition("X:1\n")
+        assert codes == rows[int(str(sample.meta["tunes"]))]["control code"]
+        assert canonicalise(f"X:1\n{form}") == f"X:1\n{form}"
+        assert convert([f"X:1\n{form}"], "easyabc") == [files(sample)[1]]
+        assert sample.meta["licence"] == "mit-research-only"
+    plain = MusicSource(
+        corpus="irish", seed=0, options=MusicOptions(tunes=f"irishman:{tmp_path}", material="real")
+    )
+    assert plain.plan({"train": 1, "test": 0}).config_sha256 != plan.config_sha256
+    with pytest.raises(ValueError, match="a recombined tune has none"):
+        MusicOptions(tunes="irishman", control_codes=True)
+
+
+def test_the_tiers_are_the_same_bytes_as_ever(train: list[Sample]) -> None:
+    """Another hash is another corpus: raise `_FORM_VERSION` with it."""
+    digest = hashlib.sha256()
+    for sample in train:
+        for data in files(sample):
+            digest.update(len(data).to_bytes(8, "little") + data)
+    assert digest.hexdigest() == (
+        "25e082b04fffedf509d78159e295689371cd3b9a40448c10cadfcf0fa645a3d3"
+    )

@@ -19,10 +19,10 @@ from pipelines.sources.music import MusicSource
 from pipelines.sources.music_options import MusicOptions
 from pipelines.sources.music_pairs import layout_bytes
 from pipelines.split import side_of_group
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import ConverterDiffers, ConverterNotRun, convert
-from simulators.music.midi import read_notes
-from simulators.music.presets import Preset
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.converter import ConverterDiffers, ConverterNotRun, convert
+from simulators.music.conversion.presets import Preset
+from simulators.music.midi.files import read_notes
 from simulators.music.reasons import DropReason
 
 SOURCE = MusicSource(corpus="abc-midi", seed=0, options=MusicOptions())

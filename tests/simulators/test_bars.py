@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.bars import Tune, read_bars, sounds_of
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.midi import read_score
-from simulators.music.tokens import TokenKind
+from simulators.music.abc.bars import Tune, read_bars, sounds_of
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.abc.tokens import TokenKind
+from simulators.music.conversion.converter import convert
+from simulators.music.midi.files import read_score
 
 
 def tune_of(body: str, metre: str = "4/4", unit: str = "1/8") -> Tune:

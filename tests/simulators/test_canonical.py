@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music import canonical
-from simulators.music.canonical import MAX_PASSES, MAX_TEXT_CHARS, TuneRejected, canonicalise
-from simulators.music.converter import convert
+from simulators.music.abc import canonical
+from simulators.music.abc.canonical import MAX_PASSES, MAX_TEXT_CHARS, TuneRejected, canonicalise
+from simulators.music.conversion.converter import convert
 from simulators.music.reasons import DropReason
 
 HEADER = "X:1\nL:1/8\nM:4/4\nK:C\n"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.music.compact_midi import compact_files
-from simulators.music.midi import MidiError, decode, read_score
-from simulators.music.note_batches import read_note_batch
+from simulators.music.midi.compact_midi import compact_files
+from simulators.music.midi.files import MidiError, decode, read_score
+from simulators.music.midi.note_batches import read_note_batch
 from tests.simulators.test_midi import notes_by_mido, track
 from tests.simulators.test_note_batches import golden_files, mutate, real_files
 

@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music import converter
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import (
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion import converter
+from simulators.music.conversion.converter import (
     ConverterDiffers,
     ConverterMissing,
     ConverterNotRun,
@@ -21,9 +21,9 @@ from simulators.music.converter import (
     convert,
     golden_sha256,
 )
-from simulators.music.golden import GoldenTune, golden_text, golden_tunes
-from simulators.music.midi import read_notes
-from simulators.music.presets import PRESETS, Preset
+from simulators.music.conversion.golden import GoldenTune, golden_text, golden_tunes
+from simulators.music.conversion.presets import PRESETS, Preset
+from simulators.music.midi.files import read_notes
 from simulators.music.reasons import DropReason
 from simulators.sandbox import Ending, LimitedRun, SandboxFailed, run_limited
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from pipelines.near_index import NearIndex
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.display_tunes import display_tunes
-from simulators.music.note_batches import melody_batch, read_note_batch
-from simulators.music.piano_roll import read_roll
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.looking.display_tunes import display_tunes
+from simulators.music.looking.piano_roll import read_roll
+from simulators.music.midi.note_batches import melody_batch, read_note_batch
 
 BARS = {"jig": 16, "reel": 16, "waltz": 16, "march": 16, "air": 12}
 """Bars as played, repeats unfolded."""

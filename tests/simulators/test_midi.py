@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import (
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.files import (
     Event,
     MidiError,
     MidiFile,
@@ -21,6 +21,7 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
+from simulators.music.midi.note_batches import read_note_batch
 
 HEADER = bytes.fromhex("4d546864 00000006 0000 0001 01e0")
 
@@ -159,6 +160,7 @@ def test_what_is_malformed_is_refused_with_its_place(
         read_notes(data)
     assert refused.value.offset == offset
     assert str(refused.value).startswith(f"at byte {offset}: ")
+    assert read_note_batch([data]).fault_offsets.tolist() == [offset]
 
 
 @given(st.data())

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import (
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.midi.files import (
     Event,
     MidiError,
     MidiFile,
@@ -24,7 +24,7 @@ from simulators.music.midi import (
     read_score,
     salvage_score,
 )
-from simulators.music.note_batches import NoteBatch, melody_batch, read_note_batch
+from simulators.music.midi.note_batches import NoteBatch, melody_batch, read_note_batch
 
 _END = Event(0, 0xFF, b"\x2f")
 

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from simulators.music.canonical import canonicalise
-from simulators.music.fields import key_sharps
-from simulators.music.phrases import PhraseKind, phrases_of
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.abc.fields import key_sharps
+from simulators.music.abc.phrases import PhraseKind, phrases_of
 
 
 def tune(music: str, *, unit: str = "1/8", metre: str = "2/4", key: str = "G") -> str:

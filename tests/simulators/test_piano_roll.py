@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import Event, MidiFile, Note, encode
-from simulators.music.piano_roll import (
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.looking.piano_roll import (
     MAX_QUARTERS,
     Roll,
     first_difference,
     read_roll,
     shared_and_own,
 )
-from simulators.music.render import TuneView, render_tune, upbeat_of
-from simulators.music.roll_picture import (
+from simulators.music.looking.render import TuneView, render_tune, upbeat_of
+from simulators.music.looking.roll_picture import (
     COLOURS,
     PNG_SCALE,
     PictureError,
@@ -30,7 +29,8 @@ from simulators.music.roll_picture import (
     svg_text,
     write_picture,
 )
-from simulators.music.roll_text import ASCII, UNICODE, roll_text
+from simulators.music.looking.roll_text import ASCII, UNICODE, roll_text
+from simulators.music.midi.files import Event, MidiFile, Note, encode
 
 QUARTER = 480
 SVG = "{http://www.w3.org/2000/svg}"

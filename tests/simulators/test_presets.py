@@ -5,12 +5,12 @@ from typing import cast
 
 import pytest
 
-from simulators.music import presets
-from simulators.music.compact_midi import compact_files
-from simulators.music.converter import convert
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import MidiError, read_notes
-from simulators.music.presets import PRESETS, with_directives
+from simulators.music.conversion import presets
+from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.conversion.presets import PRESETS, with_directives
+from simulators.music.midi.compact_midi import compact_files
+from simulators.music.midi.files import MidiError, read_notes
 from simulators.music.reasons import DropReason
 
 HEADER = "X:1\nL:1/8\nM:4/4\nK:C\n"

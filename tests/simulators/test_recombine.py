@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from simulators.music import recombine
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import convert
-from simulators.music.note_batches import read_note_batch
-from simulators.music.phrases import PhraseKind
-from simulators.music.recombine import (
+from simulators.music.abc import recombine
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.abc.phrases import PhraseKind
+from simulators.music.abc.recombine import (
     ATTEMPTS,
     MIN_PHRASES,
     PERIOD,
@@ -17,6 +15,8 @@ from simulators.music.recombine import (
     Recombiner,
     phrase_ticks,
 )
+from simulators.music.conversion.converter import convert
+from simulators.music.midi.note_batches import read_note_batch
 
 OPEN = PhraseKind("1/8", "2/4", 1, "1/8")
 """With a pickup of an eighth."""

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sources.tunes import music21_tunes
-from simulators.music.canonical import TuneRejected, canonicalise
-from simulators.music.converter import convert
-from simulators.music.midi import Note, Score, read_score
-from simulators.music.transpose import SHIFTS, NotTransposable, Transposer, transpose
+from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.abc.transpose import SHIFTS, NotTransposable, Transposer, transpose
+from simulators.music.conversion.converter import convert
+from simulators.music.midi.files import Note, Score, read_score
 
 
 def tune(music: str, key: str = "C") -> str:

@@ -3,11 +3,11 @@
 import pytest
 
 from simulators import sandbox
-from simulators.music import converter, written_abc
-from simulators.music.converter import ConverterNotRun, convert_alone
-from simulators.music.golden import golden_tunes
-from simulators.music.midi import read_notes
-from simulators.music.written_abc import AbcFault, judge_abc
+from simulators.music.conversion import converter, written_abc
+from simulators.music.conversion.converter import ConverterNotRun, convert_alone
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.conversion.written_abc import AbcFault, judge_abc
+from simulators.music.midi.files import read_notes
 from simulators.sandbox import Ending, LimitedRun
 
 GOOD = b"X:1\nL:1/8\nM:4/4\nK:C\nCDEF GABc|\n"

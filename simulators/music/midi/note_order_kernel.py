@@ -1,5 +1,5 @@
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownMemberType=false
-"""Sort the notes of a file as `simulators.music.midi.Note` tuples, compiled.
+"""Sort the notes of a file as `simulators.music.midi.files.Note` tuples, compiled.
 
 Notes come sorted by their start but for several tracks, so insertion is the fast way; a file made
 to be slow is merged instead, so that no file costs more than n log n.

@@ -1,8 +1,8 @@
 """Notes and melodies of many MIDI files at once, in flat arrays.
 
-`read_note_batch` gives for every byte string the verdict and the notes of `midi.read_score` (or of
-`midi.salvage_score`), some hundred times as fast: a corpus, its check for leakage and the scores of
-predictions read millions of files. What is wrong with a faulty file, in words, the plain reader
+`read_note_batch` gives for every byte string the verdict and the notes of `files.read_score` (or of
+`files.salvage_score`), some hundred times as fast: a corpus, its check for leakage and the scores
+of predictions read millions of files. What is wrong with a faulty file, in words, the plain reader
 says.
 """
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.music.melody_kernel import melodies
-from simulators.music.note_kernel import read_files
+from simulators.music.midi.melody_kernel import melodies
+from simulators.music.midi.note_kernel import read_files
 
 
 class NoteBatch(NamedTuple):
@@ -22,11 +22,11 @@ class NoteBatch(NamedTuple):
     fault_offsets: NDArray[np.int64]
     """`[n]`: byte offset of a file's first fault (`MidiError.offset`), -1 if it is well formed."""
     ticks_per_quarter: NDArray[np.int64]
-    """`[n]`; 0 where `midi.salvage_score` finds no header to read."""
+    """`[n]`; 0 where `files.salvage_score` finds no header to read."""
     offsets: NDArray[np.int64]
     """`[n + 1]`: the notes of file i are `offsets[i]:offsets[i + 1]`."""
     start_ticks: NDArray[np.int64]
-    """`[m]`; the notes of a file are sorted as `midi.Note` tuples."""
+    """`[m]`; the notes of a file are sorted as `files.Note` tuples."""
     duration_ticks: NDArray[np.int64]
     """`[m]`."""
     pitches: NDArray[np.uint8]
@@ -40,7 +40,7 @@ class NoteBatch(NamedTuple):
 def read_note_batch(files: Sequence[bytes], *, salvage: bool = False) -> NoteBatch:
     """Return the notes of all files, read strictly; a faulty file has none.
 
-    With `salvage`, a faulty file has the notes of `midi.salvage_score`; its fault is still told.
+    With `salvage`, a faulty file has the notes of `files.salvage_score`; its fault is still told.
     """
     data, file_offsets = flat_files(files)
     faults, ticks_per_quarter, offsets, starts, durations, packed = read_files(

@@ -3,8 +3,8 @@
 The bytes are hostile. What no tune needs is refused unread: bytes beyond printable ASCII, texts of
 more than 8 KB, directives, through which abc2midi can be made to read other files. The rest goes
 through abc2midi in the sandbox. A text that is in normal form may share its process with others, in
-batches whose results are those of single runs (`simulators.music.converter`); any other text gets a
-process of its own.
+batches whose results are those of single runs (`simulators.music.conversion.converter`); any other
+text gets a process of its own.
 
 It does not compare anything with a true tune. A bad text is a verdict; only a machine on which the
 converter does not run is an error.
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from simulators.music.bars import Tune, read_bars
-from simulators.music.canonical import canonicalise
-from simulators.music.converter import Conversion, convert_all, convert_alone
-from simulators.music.note_batches import read_note_batch
+from simulators.music.abc.bars import Tune, read_bars
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.conversion.converter import Conversion, convert_all, convert_alone
+from simulators.music.midi.note_batches import read_note_batch
 from simulators.music.reasons import DropReason, TuneRejected
 
 MAX_ABC_BYTES = 8192

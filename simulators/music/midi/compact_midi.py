@@ -18,9 +18,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from simulators.music.compact_kernel import rewrite_files
-from simulators.music.midi import MidiError, read_score
-from simulators.music.note_batches import flat_files, read_note_batch
+from simulators.music.midi.compact_kernel import rewrite_files
+from simulators.music.midi.files import MidiError, read_score
+from simulators.music.midi.note_batches import flat_files, read_note_batch
 
 
 def compact_files(files: Sequence[bytes]) -> list[bytes]:

@@ -10,7 +10,7 @@ import importlib.resources
 import re
 from typing import NamedTuple
 
-from simulators.music.canonical import canonicalise
+from simulators.music.abc.canonical import canonicalise
 
 
 class DisplayTune(NamedTuple):
@@ -30,7 +30,11 @@ class DisplayTune(NamedTuple):
 @functools.cache
 def display_tunes() -> tuple[DisplayTune, ...]:
     """Return all display tunes in the order of their file."""
-    text = importlib.resources.files("simulators.music").joinpath("display.abc").read_text("ascii")
+    text = (
+        importlib.resources.files("simulators.music.looking")
+        .joinpath("display.abc")
+        .read_text("ascii")
+    )
     return tuple(_parse("X:" + part) for part in re.split("(?m)^X:", text)[1:])
 
 

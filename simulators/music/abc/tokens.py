@@ -4,8 +4,8 @@ One regular expression with a name for every kind, so that whoever reads music (
 reader of bars) agrees on where a token ends. The tokens of a line joined give the line again. What
 tokens mean together (durations, accidentals, repeats) is not known here.
 
-Source: the ABC standard 2.1, section 4, as far as the normal form (`simulators.music.canonical`)
-lets it through.
+Source: the ABC standard 2.1, section 4, as far as the normal form lets it through
+(`simulators.music.abc.canonical`).
 """
 
 import re
@@ -88,6 +88,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_KINDS: dict[str | None, TokenKind] = {str(kind): kind for kind in TokenKind}
 _NOTE = re.compile(rf"(\^\^|\^|__|_|=)?([A-Ga-g])([,']*)({_LENGTH})")
 
 
@@ -98,7 +99,7 @@ def tokens_of(line: str) -> Iterator[Token]:
     ['"Am"', '(3', '^A', 'B', 'c', ' ', 'd3/2', '>', 'e', '|', '[', 'A', 'c', ']2', ':|2', '[K:D]']
     """
     for found in _TOKEN.finditer(line):
-        yield Token(TokenKind(str(found.lastgroup)), found.group())
+        yield Token(_KINDS[found.lastgroup], found.group())
 
 
 def note_text(text: str) -> NoteText:

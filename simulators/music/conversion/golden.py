@@ -20,7 +20,11 @@ class GoldenTune(NamedTuple):
 
 def golden_text() -> str:
     """Return the text of `golden.hex`."""
-    return importlib.resources.files("simulators.music").joinpath("golden.hex").read_text("ascii")
+    return (
+        importlib.resources.files("simulators.music.conversion")
+        .joinpath("golden.hex")
+        .read_text("ascii")
+    )
 
 
 def golden_tunes() -> list[GoldenTune]:

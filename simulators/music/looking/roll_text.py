@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from simulators.music.piano_roll import Roll, RollNote, first_difference, pitch_name, shared_and_own
+from simulators.music.looking.piano_roll import (
+    Roll,
+    RollNote,
+    first_difference,
+    pitch_name,
+    shared_and_own,
+)
 
 STEP: Final = 0.25
 """Quarter notes in a column; shorter notes still get one."""

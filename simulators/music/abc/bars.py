@@ -1,6 +1,6 @@
 """A tune in normal form, read for its time: every token with its start and length, and the bars.
 
-The tokens of `simulators.music.tokens` say what is written; here stands how long it lasts, as
+The tokens of `simulators.music.abc.tokens` say what is written; here stands how long it lasts, as
 abc2midi has it: unit and metre changes, lengths, broken rhythm, tuplets, chords (as long as their
 first note, or as the length behind them), rests of whole bars. Grace notes take no time of their
 own. Bars are what stands between bar lines with something in it that lasts; two bar lines in a row
@@ -8,7 +8,7 @@ bound one.
 
 It plays nothing (no repeats, no key, no ties across notes) and refuses nothing: a length that means
 nothing counts as one unit, a token that has no place lasts nothing. What is no tune at all has no
-normal form (`simulators.music.canonical`).
+normal form (`simulators.music.abc.canonical`).
 
 Source: the ABC standard 2.1, sections 4.3 to 4.13, and abc2midi where it differs.
 """
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from simulators.music.tokens import Token, TokenKind, note_text, tokens_of
+from simulators.music.abc.tokens import Token, TokenKind, note_text, tokens_of
 
 
 class TimedToken(NamedTuple):

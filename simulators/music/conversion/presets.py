@@ -83,8 +83,8 @@ def with_compact_files(results: Sequence[bytes | DropReason]) -> list[bytes | Dr
     In pieces, because the compiled reader takes all notes of its files at once.
     """
     # Not above: only this preset waits for the compiled loops.
-    from simulators.music.compact_midi import compact_files
-    from simulators.music.note_batches import read_note_batch
+    from simulators.music.midi.compact_midi import compact_files
+    from simulators.music.midi.note_batches import read_note_batch
 
     compact: list[bytes | DropReason] = []
     for start in range(0, len(results), _COMPACT_FILES):

@@ -13,7 +13,7 @@ It is no ABC parser: whether the notes make sense is the converter's judgement.
 import re
 from typing import NamedTuple
 
-from simulators.music.fields import canonical_key, canonical_metre, canonical_unit, default_unit
+from simulators.music.abc.fields import canonical_key, canonical_metre, canonical_unit, default_unit
 from simulators.music.reasons import DropReason, TuneRejected
 
 MAX_TEXT_CHARS = 65_536

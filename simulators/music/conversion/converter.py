@@ -28,8 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from simulators.music.golden import golden_text, golden_tunes
-from simulators.music.presets import (
+from simulators.music.conversion.golden import golden_text, golden_tunes
+from simulators.music.conversion.presets import (
     Preset,
     check_preset,
     with_compact_files,
@@ -74,8 +74,8 @@ class ConverterNotRun(OSError):  # noqa: N818 - a state of the machine
 def convert(tunes: Sequence[str], preset: Preset = "plain") -> list[bytes | DropReason]:
     """Return the MIDI file of each tune, or why there is none.
 
-    Tunes must be in normal form (`simulators.music.canonical`); others may disturb their
-    neighbours' bytes. What the presets are says `simulators.music.presets`.
+    Tunes must be in normal form (`simulators.music.abc.canonical`); others may disturb their
+    neighbours' bytes. What the presets are says `simulators.music.conversion.presets`.
 
     Raises:
         ConverterMissing: abc2midi is not installed.

@@ -7,7 +7,7 @@ signature and pickup agree: any of them may follow any other. The last phrase of
 cadence, the others open. What does not come apart cleanly (a note, a tie, a tuplet over the cut),
 chords, endings and changes of key or metre give no phrase.
 
-Which phrases make a new tune, `simulators.music.recombine` says.
+Which phrases make a new tune, `simulators.music.abc.recombine` says.
 """
 
 import re
@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from simulators.music.bars import TimedToken, read_bars
-from simulators.music.fields import key_sharps
-from simulators.music.tokens import TokenKind
+from simulators.music.abc.bars import TimedToken, read_bars
+from simulators.music.abc.fields import key_sharps
+from simulators.music.abc.tokens import TokenKind
 
 PHRASE_BARS = 4
 MIN_NOTES = 4

@@ -1,9 +1,9 @@
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownMemberType=false
 """The strict MIDI reader, compiled: many files in one flat buffer, the notes in flat arrays.
 
-It knows the rules of `simulators.music.midi` a second time, because a corpus of a million files
-takes an hour with the plain reader and seconds with this one; the tests hold the two together, byte
-for byte. A fault is only its offset here: its text comes from the plain reader.
+It knows the rules of `simulators.music.midi.files` a second time, because a corpus of a million
+files takes an hour with the plain reader and seconds with this one; the tests hold the two
+together, byte for byte. A fault is only its offset here: its text comes from the plain reader.
 
 Every loop is linear in the bytes of a file, whatever is in it, but for sorting its notes, which is
 n log n: sounding notes of one pitch are a linked list, and a file that claims 65,535 tracks is read
@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.music.event_kernel import (
+from simulators.music.midi.event_kernel import (
     CHUNK_HEAD_BYTES,
     HEADER_BYTES,
     NO_FAULT,
@@ -29,9 +29,9 @@ from simulators.music.event_kernel import (
     number,
     variable_length,
 )
-from simulators.music.note_order_kernel import sort_notes
+from simulators.music.midi.note_order_kernel import sort_notes
 
-_COMPILED_FROM: Final = "aac57a979c7527fee8dee6e5366df419550507b4dc99f329a844eb81585f622f"
+_COMPILED_FROM: Final = "9b91616bd61531eed3384541aadf2e09b2cb95142bd3491ddac930e774faf150"
 """SHA-256 of `event_kernel.py` and `note_order_kernel.py`, compiled in; numba's disk cache watches
 this file only. A test asks for the new hash when one has changed; writing it here makes numba
 compile anew."""
@@ -100,7 +100,7 @@ def _read_strict(
     tails: NDArray[np.int64],
     first: int,
 ) -> tuple[int, int]:
-    """Return (fault, the number after the last note); as `midi.read_score`."""
+    """Return (fault, the number after the last note); as `files.read_score`."""
     fault = header_fault(file)
     if fault != NO_FAULT:
         return fault, first
@@ -145,7 +145,7 @@ def _salvage(
     tails: NDArray[np.int64],
     first: int,
 ) -> int:
-    """Return the number after the last note; as `midi.salvage_score`."""
+    """Return the number after the last note; as `files.salvage_score`."""
     at = HEADER_BYTES
     note = first
     while is_track(file, at):

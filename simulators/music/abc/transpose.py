@@ -19,8 +19,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from simulators.music.canonical import MAX_TEXT_CHARS
-from simulators.music.tokens import TokenKind, tokens_of
+from simulators.music.abc.canonical import MAX_TEXT_CHARS
+from simulators.music.abc.tokens import TokenKind, tokens_of
 
 SHIFTS: Final = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6)
 """The shifts to the eleven other keys, none further than half an octave; the tritone goes up."""

@@ -5,11 +5,11 @@ Only for looking at; nothing reads it back.
 
 from dataclasses import dataclass
 
-from simulators.music.bars import read_bars
-from simulators.music.canonical import canonicalise
-from simulators.music.midi import salvage_score
-from simulators.music.piano_roll import pitch_name, read_roll
-from simulators.music.roll_text import UNICODE, Glyphs, roll_text
+from simulators.music.abc.bars import read_bars
+from simulators.music.abc.canonical import canonicalise
+from simulators.music.looking.piano_roll import pitch_name, read_roll
+from simulators.music.looking.roll_text import UNICODE, Glyphs, roll_text
+from simulators.music.midi.files import salvage_score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

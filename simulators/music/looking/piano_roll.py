@@ -10,7 +10,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from simulators.music.midi import Event, MidiError, MidiFile, read_score, salvage, salvage_score
+from simulators.music.midi.files import (
+    Event,
+    MidiError,
+    MidiFile,
+    read_score,
+    salvage,
+    salvage_score,
+)
 
 MAX_NOTES = 4_096
 MAX_QUARTERS = 1_024

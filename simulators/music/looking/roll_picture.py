@@ -13,7 +13,13 @@ from typing import Final, Literal, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from simulators.music.piano_roll import Roll, RollNote, first_difference, pitch_name, shared_and_own
+from simulators.music.looking.piano_roll import (
+    Roll,
+    RollNote,
+    first_difference,
+    pitch_name,
+    shared_and_own,
+)
 
 Role = Literal[
     "paper", "black", "grid", "bar", "note", "missing", "surplus", "mark", "text", "title"

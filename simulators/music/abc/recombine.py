@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.music.phrases import PHRASE_BARS, PhraseKind
+from simulators.music.abc.phrases import PHRASE_BARS, PhraseKind
 from simulators.permutation import Permutation, hashed
 
 TICKS_PER_QUARTER: Final = 480
@@ -59,7 +59,7 @@ class Phrase(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """Notes of several tunes, as `simulators.music.note_batches` has them."""
+    """Notes of several tunes, as `simulators.music.midi.note_batches` has them."""
 
     offsets: NDArray[np.int64]
     """`[n + 1]`: the notes of tune `i` are `offsets[i]:offsets[i + 1]`."""

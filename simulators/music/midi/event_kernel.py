@@ -2,7 +2,7 @@
 """The bytes of a MIDI file, compiled: its numbers, its header and the names of its chunks.
 
 What the compiled reader of notes and the compiled writer of compact files share. The rules are
-those of `simulators.music.midi`; nothing here knows a note.
+those of `simulators.music.midi.files`; nothing here knows a note.
 """
 
 from typing import Final
@@ -77,7 +77,7 @@ def variable_length(file: NDArray[np.uint8], at: int, end: int) -> tuple[int, in
 
 @numba.njit(cache=True)
 def meta_length_fits(meta: int, length: int) -> bool:
-    """Return whether a meta may have this length; the table is `midi._META_LENGTHS`."""
+    """Return whether a meta may have this length; the table is `files._META_LENGTHS`."""
     if meta == 0x2F:
         return length == 0
     if meta == 0x20:

@@ -10,9 +10,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.music.event_kernel import CHUNK_HEAD_BYTES, HEADER_BYTES, number, variable_length
+from simulators.music.midi.event_kernel import (
+    CHUNK_HEAD_BYTES,
+    HEADER_BYTES,
+    number,
+    variable_length,
+)
 
-_COMPILED_FROM: Final = "a47b856f9f10a38971a8eca82114258401844b2deab4f46901ff171ece7d0799"
+_COMPILED_FROM: Final = "9f9d01fd8ccb9b9b7f0993329f772a75d4e4d8fffef313f5b5ce26fcbbb2cb7a"
 """SHA-256 of `event_kernel.py`, compiled in; numba's disk cache watches this file only. A test asks
 for the new hash when it has changed; writing it here makes numba compile anew."""
 

@@ -1,0 +1,1 @@
+"""ABC to MIDI and back by foreign programs, in the sandbox."""

@@ -1,0 +1,1 @@
+"""Tunes as people see them: text, piano rolls, pictures."""
