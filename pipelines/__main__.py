@@ -96,8 +96,8 @@ def build_command(
     material: Annotated[
         str | None,
         typer.Option(
-            help="Of train samples: tiers (real, then other keys, then recombined), real "
-            "or recombined (music)."
+            help="Of train samples: tiers (real, then other keys, then recombined), or real, "
+            "transposed or recombined only (music)."
         ),
     ] = None,
     preset: Annotated[
@@ -212,7 +212,8 @@ def build_command(
     )
     for tier in manifest.provenance.get("tiers", ())[-1:]:
         lots = ", ".join(f"{tier[name]:,} {name}" for name in _LOTS if tier[name])
-        print(f"train: {lots}; {tier['base_tunes']:,} base tunes in {counted(tier['keys'], 'key')}")
+        base_tunes, keys = counted(tier["base_tunes"], "base tune"), counted(tier["keys"], "key")
+        print(f"train: {lots}; {base_tunes} in {keys}")
     for stage, dropped in (
         ("planning", manifest.planning.dropped),
         *((side, manifest.sides[side].dropped) for side in SIDES),

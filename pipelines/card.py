@@ -40,7 +40,7 @@ def card(manifest: Manifest) -> str:
             "## Collections and licences",
             "Every sample names its collections and licences in `index.parquet`.",
             _table(
-                ("collection", "licence", "tunes", "what is known of the terms"),
+                ("collection", "licence", "tunes of the catalogue", "what is known of the terms"),
                 [
                     (
                         row["collection"],

@@ -10,6 +10,7 @@ from typing import NoReturn, cast
 import typer
 
 from pipelines.engine import EngineError
+from pipelines.printable_text import printable_text
 
 MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError, EngineError)
 """What ends a command with exit code 2; its text must tell what, where and how to mend it."""
@@ -30,7 +31,7 @@ def run(app: typer.Typer, *, mistakes: tuple[type[Exception], ...] = MISTAKES) -
         print(message if message.startswith("Usage:") else f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except mistakes as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable_text(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("error: interrupted; run the same command again to go on", file=sys.stderr)

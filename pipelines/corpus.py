@@ -227,11 +227,14 @@ class SampleReader:
         return table.slice(self._first_row, self._num_samples)
 
 
-def _music_words(options: Mapping[str, Any]) -> str:
+def _music_words(options: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
     """Return the options of a music corpus as a command line has them, but for the usual ones."""
-    words = {"folder": " --tunes FOLDER", "irishman": " --tunes irishman[:FOLDER]"}.get(
-        str(options.get("tunes")), ""
-    )
+    tunes = str(options.get("tunes", "music21"))
+    if tunes == "irishman" and "revision" not in provenance:  # which the hub's has, and no folder
+        tunes = "irishman:FOLDER"
+    if tunes == "folder":
+        tunes = "FOLDER"
+    words = f" --tunes {tunes}" if tunes != "music21" else ""
     if (licences := options.get("licences")) and isinstance(licences, list):
         words += f" --licences {','.join(cast('list[str]', licences))}"
     for name, usual in (("material", "tiers"), ("preset", "plain")):
@@ -266,7 +269,7 @@ def cure(path: Path, manifest: Manifest, rebuilt: str = "that shard alone") -> s
         words += f" --weights {shlex.quote(pairs)}"
     if "programs" in manifest.settings:
         words += " --programs FOLDER"
-    words += _music_words(options)
+    words += _music_words(options, manifest.provenance)
     return (
         f'Run "bgpt-data build {manifest.name} {words} --out {shlex.quote(str(path))}", '
         f"with --params FILE if it was built with one: it rebuilds {rebuilt}"

@@ -12,6 +12,7 @@ import typer
 
 from pipelines.corpus import CorpusError
 from pipelines.inspect import (
+    Found,
     check_tunes,
     find_sample,
     render_sample,
@@ -23,6 +24,8 @@ from pipelines.terminal import can_write, terminal_mark, terminal_width
 from simulators.cpu.tracing.trace_text import star
 from simulators.music.looking.render import TuneView
 from simulators.music.looking.roll_text import ASCII, UNICODE
+from simulators.music.midi.files import salvage_score
+from simulators.music.midi.note_batches import fault_text
 from simulators.suggest import unknown_name
 
 
@@ -59,9 +62,9 @@ def inspect_command(
     for option, given in (("--notes", notes), ("--against", against)):
         if given:
             check_tunes(found, option)
-    other = None if against is None else _read_small(against)
+    other = None if against is None else _read_midi(against)
     if picture is not None:
-        write_tune_picture(found, picture, other)
+        _write_picture(found, picture, other)
     if as_json:
         typer.echo(json.dumps(sample_json(found), indent=1))
         return
@@ -73,15 +76,38 @@ def inspect_command(
         typer.echo(f"written: {picture}", err=True)
 
 
-def _read_small(path: Path) -> bytes:
-    """Read a user's MIDI file."""
-    size = path.stat().st_size
-    if size > _MAX_MIDI_BYTES:
-        raise CorpusError(f"{path}: {size} bytes; a MIDI file of a tune has at most 1 MiB")
-    return path.read_bytes()
+def _read_midi(path: Path) -> bytes:
+    """Read a user's MIDI file; a broken one will do, where it begins as one."""
+    try:
+        size = path.stat().st_size
+        if size > _MAX_MIDI_BYTES:
+            raise CorpusError(
+                f"--against {path}: {size} bytes; a MIDI file of a tune has at most 1 MiB"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(
+            f"--against {path}: cannot be read: {error.strerror}; give a MIDI file"
+        ) from error
+    if salvage_score(data) is None:
+        raise CorpusError(
+            f"--against {path}: no MIDI file: {fault_text(data)}; give a MIDI file, whole or cut"
+        )
+    return data
 
 
 _MAX_MIDI_BYTES = 1 << 20
+
+
+def _write_picture(found: Found, path: Path, other: bytes | None) -> None:
+    """Write the picture that was asked for."""
+    try:
+        write_tune_picture(found, path, other)
+    except OSError as error:
+        raise CorpusError(
+            f"--picture {path}: cannot be written: {error.strerror}; give a file in a folder that "
+            "there is"
+        ) from error
 
 
 def _side(name: str) -> Side:

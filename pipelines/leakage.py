@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.corpus import Corpus, CorpusError, SampleReader
 from pipelines.near_index import Nearest, NearIndex
-from simulators.music.midi.files import MidiError, read_score
-from simulators.music.midi.note_batches import melody_batch, read_note_batch
+from simulators.music.midi.note_batches import fault_text, melody_batch, read_note_batch
 
 _EXTENSION = "mid"
 _DIGEST_WORDS = 2
@@ -209,7 +208,8 @@ class _Seen:
             readable = notes.fault_offsets < 0
             if not readable.all():
                 self.problems += (
-                    f"{reader.key(first + i)}: its {_EXTENSION} cannot be read: {_fault(files[i])}"
+                    f"{reader.key(first + i)}: its {_EXTENSION} cannot be read: "
+                    f"{fault_text(files[i])}"
                     for i in np.flatnonzero(~readable).tolist()
                 )
                 notes = read_note_batch([files[i] for i in np.flatnonzero(readable)])
@@ -243,12 +243,3 @@ def _digests(files: Sequence[bytes]) -> NDArray[np.uint64]:
     size = 8 * _DIGEST_WORDS
     digests = b"".join(hashlib.blake2b(data, digest_size=size).digest() for data in files)
     return np.frombuffer(digests, np.uint64).reshape(-1, _DIGEST_WORDS)
-
-
-def _fault(data: bytes) -> str:
-    """Return what the plain reader says of a faulty file."""
-    try:
-        read_score(data)
-    except MidiError as error:
-        return str(error)
-    raise AssertionError("the two readers disagree")

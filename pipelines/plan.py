@@ -19,6 +19,8 @@ What a source promises, beyond the types below:
    "given": then the plan counts the groups that stand on both sides.
 5. *No clock, no host.* Bytes depend on `Plan.settings` alone; whatever they depend on (seed, system
    version, converter hash, hash of the catalogue) stands there.
+6. *Engine.* `plan` may hand parts of its work to the `engine` that it is given; whether that runs
+   them here or in many processes, in whatever order, the plan is the same.
 """
 
 import hashlib
@@ -50,10 +52,12 @@ class SamplesUnreachable(ValueError):  # noqa: N818 - a state of the world, name
     'abc-midi: 20000 train samples wanted, but there are only 10931; ask for at most 10931'
     """
 
-    def __init__(self, corpus: str, side: Side, *, wanted: int, maximum: int) -> None:
+    def __init__(
+        self, corpus: str, side: Side, *, wanted: int, maximum: int, why: str = ""
+    ) -> None:
         super().__init__(
             f"{corpus}: {wanted} {side} samples wanted, but there are only {maximum}; "
-            f"ask for at most {maximum}"
+            f"ask for at most {maximum}" + (f": {why}" if why else "")
         )
         self.corpus: str = corpus
         self.side: Side = side

@@ -9,7 +9,7 @@ It keeps texts and hashes only, no MIDI: that is made again by whoever writes a 
 than keeping it would take. What else is made of these tunes is not known here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -25,6 +25,8 @@ from pipelines.split import side_of_group
 from simulators.music.abc.canonical import TuneRejected, canonicalise
 from simulators.music.reasons import DropReason
 
+PLAIN = PairMaker(preset="plain")
+"""How clusters are found, whatever preset a corpus has."""
 CHUNK_TUNES = 2000
 """Tunes of one job: 2,000 take about half a second."""
 
@@ -54,7 +56,7 @@ class BaseTune(NamedTuple):
     mid_digest: bytes
     """Of its MIDI file, 16 bytes."""
     sound: bytes
-    """See `music_pairs.Checked`."""
+    """See `music_pairs.Pairs`."""
     first_pitch: int
 
 
@@ -82,41 +84,46 @@ def keep_tunes(
 ) -> BaseTunes:
     """Return the tunes of a catalogue that stay.
 
-    The order of a side is that of a hash of the pairs' bytes under `seed`.
+    Clusters are those of the whole catalogue, converted plainly, whatever licences and preset are
+    asked for: so a tune stands on the same side in every corpus of the catalogue. The order of a
+    side is that of a hash of the pairs' bytes under `seed`.
 
     Raises:
         ConverterNotRun: the machine kept the converter from running; another time it may.
     """
     drops: list[Drop] = []
-    forms = list(_distinct_forms(raw, licences, drops))
-    work = _CheckForms(maker=maker, seed=seed, texts=[(tune.codes, tune.form) for tune in forms])
-    starts = range(0, len(forms), CHUNK_TUNES)
-    found = dict(engine.run(work, list(starts)))
-    checked = [one for start in starts for one in found[start]]
+    wanted, every = _forms(raw, licences, drops)
+    plain = dict(zip(every, _check(list(every.values()), PLAIN, seed, engine), strict=True))
+    groups = _clusters({form: check for form, check in plain.items() if check.is_music})
+    # What came out already is not made again: all, under the plain preset.
+    is_made = [maker == PLAIN and every[one.form].codes == one.codes for one in wanted]
+    again = [one for one, made in zip(wanted, is_made, strict=True) if not made]
+    checks = iter(_check(again, maker, seed, engine))
     kept: list[tuple[_Form, _CheckedForm]] = []
     seen: set[bytes] = set()
-    for form, check in zip(forms, checked, strict=True):
+    for one, made in zip(wanted, is_made, strict=True):
+        check = plain[one.form] if made else next(checks)
         reason, detail = check.reason, check.detail
-        if reason is None and check.mid_digest in seen:
+        if reason is None and not plain[one.form].is_music:
+            reason, detail = plain[one.form].reason, plain[one.form].detail
+        elif reason is None and check.mid_digest in seen:
             reason, detail = DropReason.DUPLICATE_MIDI, ""
         if reason is not None:
-            drops.append(Drop(tune=raw[form.number], reason=reason, detail=detail))
+            drops.append(Drop(tune=raw[one.number], reason=reason, detail=detail))
             continue
         seen.add(check.mid_digest)
-        kept.append((form, check))
-    groups = _clusters([check for _, check in kept])
-    kept_in_order = sorted(zip(kept, groups, strict=True), key=lambda item: item[0][1].order)
+        kept.append((one, check))
     sides: dict[Side, list[BaseTune]] = {side: [] for side in SIDES}
     melodies: dict[Side, list[bytes]] = {side: [] for side in SIDES}
-    for (form, check), group in kept_in_order:
+    for one, check in sorted(kept, key=lambda pair: pair[1].order):
+        tune, group = raw[one.number], groups[one.form]
         side = side_of_group(group)
         melodies[side].append(check.melody)
-        tune = raw[form.number]
         sides[side].append(
             BaseTune(
-                number=form.number,
-                form=form.form,
-                codes=form.codes,
+                number=one.number,
+                form=one.form,
+                codes=one.codes,
                 group=group,
                 collection=tune.collection,
                 licence=str(tune.licence),
@@ -133,33 +140,46 @@ def keep_tunes(
 
 
 class _Form(NamedTuple):
+    """A tune of the catalogue in normal form."""
+
     number: int
     form: str
     codes: str
 
 
-def _distinct_forms(
+def _forms(
     raw: Sequence[RawTune], licences: Sequence[str] | None, drops: list[Drop]
-) -> Iterator[_Form]:
-    """Yield each tune with its normal form, the first of each form only."""
-    seen: set[str] = set()
+) -> tuple[list[_Form], dict[str, _Form]]:
+    """Return the wanted tunes, the first of each form, and the first of each form of all."""
+    wanted: dict[str, _Form] = {}
+    every: dict[str, _Form] = {}
     for number, tune in enumerate(raw):
         if tune.dropped is not None:
             drops.append(Drop(tune=tune, reason=tune.dropped))
             continue
-        if licences is not None and tune.licence not in licences:
-            drops.append(Drop(tune=tune, reason=DropReason.LICENCE_NOT_WANTED))
-            continue
+        is_wanted = licences is None or tune.licence in licences
         try:
-            form = canonicalise(tune.text)
+            one = _Form(number, canonicalise(tune.text), tune.control_codes)
         except TuneRejected as rejected:
-            drops.append(Drop(tune=tune, reason=rejected.reason, detail=rejected.detail))
-            continue
-        if form in seen:
-            drops.append(Drop(tune=tune, reason=DropReason.DUPLICATE_ABC))
-            continue
-        seen.add(form)
-        yield _Form(number, form, tune.control_codes)
+            if is_wanted:
+                drops.append(Drop(tune=tune, reason=rejected.reason, detail=rejected.detail))
+        else:
+            every.setdefault(one.form, one)
+            if is_wanted and wanted.setdefault(one.form, one) is not one:
+                drops.append(Drop(tune=tune, reason=DropReason.DUPLICATE_ABC))
+        if not is_wanted:
+            drops.append(Drop(tune=tune, reason=DropReason.LICENCE_NOT_WANTED))
+    return list(wanted.values()), every
+
+
+def _check(
+    forms: Sequence[_Form], maker: PairMaker, seed: int, engine: Engine
+) -> list["_CheckedForm"]:
+    """Convert tunes in parts; what came of each, in order."""
+    work = _CheckForms(maker=maker, seed=seed, texts=[(one.codes, one.form) for one in forms])
+    starts = range(0, len(forms), CHUNK_TUNES)
+    found = dict(engine.run(work, list(starts)))
+    return [check for start in starts for check in found[start]]
 
 
 class _CheckedForm(NamedTuple):
@@ -172,6 +192,11 @@ class _CheckedForm(NamedTuple):
     melody: bytes = b""
     sound: bytes = b""
     first_pitch: int = 0
+
+    @property
+    def is_music(self) -> bool:
+        """Return whether it converts, be it too long for a sample or not."""
+        return self.reason is None or self.reason is DropReason.PAIR_TOO_LONG
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,31 +214,29 @@ class _CheckForms:
         key = self.seed.to_bytes(8, "little")
         found: list[_CheckedForm] = []
         for i in range(len(texts)):
-            if (reason := pairs.reasons[i]) is not None:
-                found.append(_CheckedForm(reason, pairs.details[i]))
-                continue
             abc, mid = pairs.abc[i], pairs.mid[i]
-            found.append(
-                _CheckedForm(
-                    reason=None,
-                    mid_digest=blake2b(mid, digest_size=16).digest(),
-                    order=blake2b(abc + mid, digest_size=16, key=key).digest(),
-                    melody=pairs.melody(i),
-                    sound=pairs.sounds[i],
-                    first_pitch=pairs.first_pitches[i],
-                )
+            check = _CheckedForm(
+                reason=pairs.reasons[i],
+                detail=pairs.details[i],
+                mid_digest=blake2b(mid, digest_size=16).digest(),
+                order=blake2b(abc + mid, digest_size=16, key=key).digest(),
+                melody=pairs.melody(i),
+                sound=pairs.sounds[i],
+                first_pitch=pairs.first_pitches[i],
             )
+            found.append(check if check.is_music else _CheckedForm(check.reason, check.detail))
         return start, found
 
 
-def _clusters(kept: Sequence[_CheckedForm]) -> list[str]:
-    """Return the cluster of every tune."""
-    flat, offsets = _in_a_row([check.melody for check in kept])
-    return cluster_ids(
+def _clusters(music: Mapping[str, _CheckedForm]) -> dict[str, str]:
+    """Return the cluster of every tune by its form."""
+    flat, offsets = _in_a_row([check.melody for check in music.values()])
+    names = cluster_ids(
         np.frombuffer(flat, np.uint8),
         np.array(offsets, np.int64),
-        [check.mid_digest.hex() for check in kept],
+        [check.mid_digest.hex() for check in music.values()],
     )
+    return dict(zip(music, names, strict=True))
 
 
 def _in_a_row(melodies: Sequence[bytes]) -> tuple[bytes, list[int]]:

@@ -54,7 +54,12 @@ def read_catalogue(tunes: str, *, control_codes: bool = False) -> Catalogue:
     """
     refuse_name(tunes)
     name, colon, path = tunes.partition(":")
-    if name == IRISHMAN and bool(colon) == bool(path):
+    if name == IRISHMAN and colon and not path:
+        raise SourceError(
+            f"{tunes}: a folder is missing after the colon; give irishman:FOLDER, or irishman for "
+            "the Hugging Face hub"
+        )
+    if name == IRISHMAN:
         return _irishman(Path(path) if path else None, control_codes=control_codes)
     if control_codes:
         raise SourceError(

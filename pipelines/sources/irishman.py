@@ -11,12 +11,15 @@ came from is its `file`. The `datasets` library does the reading, and is importe
 somebody asks for this catalogue. None of its tunes is part of this repository.
 """
 
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
 
 from pipelines.plan import SourceError
+from pipelines.printable_text import printable_text
 from pipelines.sources.tunes import Licence, RawTune
 from simulators.music.reasons import DropReason
 
@@ -46,8 +49,8 @@ def irishman_tunes(folder: Path | None, *, control_codes: bool) -> list[RawTune]
         control_codes: keep the control codes beside the text; else they are left out.
 
     Raises:
-        SourceError: `datasets` is not installed, the data cannot be had or read, or a column is
-            missing.
+        SourceError: `datasets` is not installed or too old, the data cannot be had or read, or a
+            column is missing.
     """
     splits = _load(folder)
     where = DATASET if folder is None else str(folder)
@@ -78,15 +81,39 @@ def _load(folder: Path | None) -> Mapping[str, _DataSet]:
             "the catalogue irishman is read by the datasets library, which is not installed: "
             "pip install 'datasets>=4'"
         ) from error
+    if int(datasets.__version__.partition(".")[0]) < _OLDEST_DATASETS:
+        raise SourceError(
+            f"the datasets library that is installed, {datasets.__version__}, would run a script "
+            "that it finds beside the data; get one that never does: pip install 'datasets>=4'"
+        )
     try:
         if folder is None:
-            found: object = datasets.load_dataset(DATASET, revision=REVISION, data_files=DATA_FILES)
+            with _without_words_of_the_hub():
+                found: object = datasets.load_dataset(
+                    DATASET, revision=REVISION, data_files=DATA_FILES
+                )
         else:
             # Streaming leaves no copy of the user's data in a cache.
             found = datasets.load_dataset(str(folder), streaming=True)
     except _failures() as error:
         raise SourceError(_no_data(folder, error)) from error
     return cast("Mapping[str, _DataSet]", found)
+
+
+_OLDEST_DATASETS = 4
+"""The first version that runs no code of a data set."""
+
+
+@contextmanager
+def _without_words_of_the_hub() -> Generator[None]:
+    """Keep the hub's library from printing each of its attempts: what went wrong, our line says."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _rows(split: _DataSet, where: str) -> Iterable[Mapping[str, object]]:
@@ -151,8 +178,8 @@ def _tune(
     return RawTune(
         collection=IRISHMAN,
         licence=Licence.MIT_RESEARCH_ONLY,
-        file=split,
-        number=number.group(1).strip()[:40] if number else "",
+        file=printable_text(split),
+        number=printable_text(number.group(1).strip()[:40]) if number else "",
         place=place,
         text="" if dropped else text,
         control_codes="" if dropped else codes,

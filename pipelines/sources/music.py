@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -49,8 +50,13 @@ from simulators.music.conversion.converter import (
 _FORM_VERSION = 2
 """Raised whenever the same catalogue gives other pairs: the normal form, clusters, order, keys,
 phrases and their choices."""
-_TIERS = (1_000, 10_000, 100_000, 1_000_000)
+TIERS = (1_000, 10_000, 100_000, 1_000_000)
 """Numbers of train samples whose material a manifest tells, as far as the corpus reaches."""
+TIER_MATERIALS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {10_000: ("real",), 100_000: ("real", "transposed")}
+)
+"""Up to so many train samples, what they may be made of where the material is `tiers`."""
+_ALL_MATERIALS = ("real", "transposed", "recombined")
 
 
 class _Lot(NamedTuple):
@@ -107,8 +113,10 @@ class MusicSource:
             tunes = keep_tunes(catalogue.tunes, options.licences, self._maker, self.seed, engine)
             if not len(tunes):
                 counts = ", ".join(f"{k} {n}" for k, n in _by_reason(tunes.drops).items())
+                there = ", ".join(sorted({str(tune.licence) for tune in catalogue.tunes}))
                 raise SourceError(
-                    f"{options.tunes}: no tune is left of {len(catalogue.tunes)}: {counts}"
+                    f"{options.tunes}: no tune is left of {len(catalogue.tunes)}: {counts}; "
+                    f"licences there: {there}"
                 )
             return self._plan(catalogue, tunes, needed, engine)
         except (ConverterMissing, ConverterDiffers, ConverterNotRun) as error:
@@ -152,31 +160,40 @@ class MusicSource:
         details: dict[str, JsonValue] = {}
         transpositions: Sequence[Transposition] = ()
         recombinations: Recombinations | None = None
-        if self.options.material != "recombined":
+        materials = _materials(self.options.material, wanted["train"])
+        reached = 0
+        if "real" in materials:
             lots.append(_Lot("real", len(train)))
-            if (missing := wanted["train"] - len(train)) > 0:
-                found = keep_transpositions(
-                    train, [*train, *test], missing, self._maker, self.seed, engine
-                )
-                transpositions = found.kept
-                lots.append(_Lot("transposed", len(transpositions)))
-                details["transposed"] = {
-                    "kept": len(found.kept),
-                    "dropped": dict(sorted(found.dropped.items())),
-                }
-        reached = sum(lot.num_samples for lot in lots)
-        if wanted["train"] > reached and self.options.material != "real":
+            reached += len(train)
+        if "transposed" in materials and (missing := wanted["train"] - reached) > 0:
+            found = keep_transpositions(
+                train, [*train, *test], missing, self._maker, self.seed, engine
+            )
+            transpositions = found.kept
+            lots.append(_Lot("transposed", len(transpositions)))
+            reached += len(transpositions)
+            details["transposed"] = {
+                "kept": len(found.kept),
+                "dropped": dict(sorted(found.dropped.items())),
+            }
+        if "recombined" in materials and wanted["train"] > reached:
             recombinations, dropped = self._recombinations(tunes, engine)
-            capacity = recombinations.recombiner.capacity
-            lots.append(_Lot("recombined", capacity))
-            reached += capacity
+            recombiner = recombinations.recombiner
+            lots.append(_Lot("recombined", recombiner.capacity))
+            reached += recombiner.capacity
             details["phrases"] = {
-                "kept": len(recombinations.recombiner.tune_of),
-                "tunes": len(recombinations.recombiner.tunes()),
+                "kept": len(recombiner.tune_of),
+                "tunes": len(recombiner.tunes()),
                 "dropped": dict(sorted(dropped.items())),
             }
         if wanted["train"] > reached:
-            raise SamplesUnreachable(self.corpus, "train", wanted=wanted["train"], maximum=reached)
+            raise SamplesUnreachable(
+                self.corpus,
+                "train",
+                wanted=wanted["train"],
+                maximum=reached,
+                why=_limits(materials),
+            )
         payload = _Payload(
             tunes=tunes,
             transpositions=transpositions,
@@ -270,6 +287,22 @@ class MusicSource:
         ]
 
 
+def _materials(material: str, number: int) -> tuple[str, ...]:
+    """Return what so many train samples may be made of."""
+    if material != "tiers":
+        return (material,)
+    bounds = [bound for bound in sorted(TIER_MATERIALS) if number <= bound]
+    return TIER_MATERIALS[bounds[0]] if bounds else _ALL_MATERIALS
+
+
+def _limits(materials: Sequence[str]) -> str:
+    """Return what train samples are made of, and what else would give more."""
+    made_of = f"so many train samples are made of {' or '.join(materials)} tunes"
+    if tuple(materials) == _ALL_MATERIALS:
+        return made_of
+    return f"{made_of} only; a larger tier or another --material has more"
+
+
 def tier_of(payload: object, pairs: int) -> dict[str, JsonValue]:
     """Return what the first so many train samples are made of: pairs, base tunes, keys, materials.
 
@@ -310,7 +343,7 @@ def tier_of(payload: object, pairs: int) -> dict[str, JsonValue]:
 
 def _tier_numbers(pairs: int) -> list[int]:
     """Return the tiers up to a number of pairs, and that number itself."""
-    return sorted({*(tier for tier in _TIERS if tier <= pairs), *([pairs] if pairs else [])})
+    return sorted({*(tier for tier in TIERS if tier <= pairs), *([pairs] if pairs else [])})
 
 
 def _sample(key: str, made: _Made) -> Sample:
@@ -366,7 +399,7 @@ def _catalogue_sha256(raw: Sequence[RawTune]) -> str:
     """Return a hash of all tunes as they were read, whatever folder they lay in."""
     digest = hashlib.sha256()
     for tune in raw:
-        for part in (tune.collection, tune.file, tune.text):
+        for part in (tune.collection, str(tune.licence), tune.file, tune.text):
             data = part.encode()
             digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()

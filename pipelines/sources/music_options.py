@@ -7,7 +7,7 @@ from pipelines.sources.tunes import Licence
 from simulators.music.conversion.presets import PRESETS, Preset
 from simulators.suggest import unknown_name
 
-Material = Literal["tiers", "real", "recombined"]
+Material = Literal["tiers", "real", "transposed", "recombined"]
 MATERIALS: tuple[Material, ...] = get_args(Material)
 
 
@@ -21,9 +21,9 @@ class MusicOptions:
     licences: tuple[str, ...] | None = None
     """Keep only tunes under these licences (see `Licence`); `None` keeps all."""
     material: Material = "tiers"
-    """What train samples are made of. `tiers`: real tunes, then real ones in other keys, then
-    recombined ones. `real` and `recombined` have one kind only, so that scales differ in number
-    and not in kind."""
+    """What train samples are made of. `tiers`: real tunes up to 10^4 samples, then also real ones
+    in other keys up to 10^5, then also recombined ones. The others have that kind only, so that
+    scales differ in number and not in kind."""
     preset: Preset = "plain"
     """How ABC becomes MIDI, see `simulators.music.conversion.presets`."""
     control_codes: bool = False
@@ -42,7 +42,8 @@ class MusicOptions:
             raise ValueError(unknown_name("material", self.material, MATERIALS))
         if self.preset not in PRESETS:
             raise ValueError(unknown_name("preset", self.preset, PRESETS))
-        if self.control_codes and self.material != "real":
+        if self.control_codes and self.material not in ("real", "transposed"):
             raise ValueError(
-                "control_codes: a recombined tune has none; they go with material 'real'"
+                "control_codes: a recombined tune has none; they go with material real or "
+                "transposed"
             )

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.music.conversion.converter import Preset, convert
-from simulators.music.midi.files import MidiError, read_score
-from simulators.music.midi.note_batches import NoteBatch, melody_batch, read_note_batch
+from simulators.music.midi.note_batches import NoteBatch, fault_text, melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
 
 MAX_LAYOUT_BYTES = 8192
@@ -72,7 +71,7 @@ class PairMaker:
             elif (size := layout_bytes(abc[i], found)) > MAX_LAYOUT_BYTES:
                 reason, detail = DropReason.PAIR_TOO_LONG, f"{size} > {MAX_LAYOUT_BYTES} bytes"
             elif notes.fault_offsets[i] >= 0:
-                reason, detail = DropReason.CONVERTER_BAD_MIDI, _fault(found)
+                reason, detail = DropReason.CONVERTER_BAD_MIDI, fault_text(found)
             reasons.append(reason)
             details.append(detail)
         sounds, first_pitches = _sounds(notes)
@@ -89,15 +88,6 @@ def layout_bytes(abc: bytes, mid: bytes) -> int:
     """
     patches = 3 + sum(-(-len(data) // _PATCH_BYTES) for data in (abc, mid))
     return patches * _PATCH_BYTES
-
-
-def _fault(mid: bytes) -> str:
-    """Return what the plain reader says of a broken file."""
-    try:
-        read_score(mid)
-    except MidiError as error:
-        return str(error)
-    raise AssertionError("the compiled reader refuses a file that the plain one takes")
 
 
 def _sounds(notes: NoteBatch) -> tuple[list[bytes], list[int]]:

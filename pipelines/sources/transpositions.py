@@ -44,8 +44,6 @@ class Transpositions:
 
     kept: Sequence[Transposition]
     """In the order of the corpus."""
-    complete: bool
-    """Whether every candidate was looked at, so that there are no more."""
     dropped: Counter[str]
     """Candidates that were looked at and not kept, by reason."""
 
@@ -86,9 +84,7 @@ def keep_transpositions(
                     continue
                 seen |= {check.abc_digest, check.mid_digest}
                 kept.append(_candidate(keys, number))
-    return Transpositions(
-        kept=kept[:needed], complete=done == len(starts) and len(kept) <= needed, dropped=dropped
-    )
+    return Transpositions(kept=kept[:needed], dropped=dropped)
 
 
 def make_transposed(

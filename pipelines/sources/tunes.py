@@ -2,8 +2,8 @@
 
 Files are read as text and cut at their `X:` lines; music21 is neither imported nor asked to parse.
 No tune is part of this repository: they come out of the user's installed package. What a tune is
-worth is decided by `pipelines.sources.music`; only files that hold no tune at all are marked here.
-A file that cannot be read is an error and no drop: another time it may be read.
+worth is decided by `pipelines.sources.base_tunes`; only files that hold no tune at all are marked
+here. A file that cannot be read is an error and no drop: another time it may be read.
 """
 
 import importlib.util
@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipelines.plan import SourceError
+from pipelines.printable_text import printable_text
 from simulators.music.reasons import DropReason
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -43,7 +44,7 @@ class RawTune:
     licence: Licence
     file: str
     """Path below the catalogue's folder, with forward slashes; of a data set, the published split.
-    """
+    As in `number`, what does not print is escaped."""
     number: str
     """What its `X:` line says; not always a number, nor unique; empty where it has none."""
     place: int
@@ -119,8 +120,8 @@ def _tunes_of_file(path: Path, file: str, collection: str, licence: Licence) -> 
         return RawTune(
             collection=collection,
             licence=licence,
-            file=file,
-            number=number,
+            file=printable_text(file),
+            number=printable_text(number),
             place=place,
             text=text,
             dropped=dropped,

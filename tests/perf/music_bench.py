@@ -71,6 +71,8 @@ def _build(out: Path, tier: int) -> dict[str, Any]:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said}")
     pairs = tier + TEST_SAMPLES
     same, checked = _converted_again(Corpus.open(out))
+    if same != checked:
+        raise RuntimeError(f"{out}: only {same} of {checked} pairs convert to the same bytes again")
     baseline = statistics.median(_one_at_a_time() for _ in range(REPETITIONS))
     return {
         "name": f"{tier:,} + {TEST_SAMPLES:,} pairs to finished shards, {WORKERS} workers",
@@ -108,6 +110,8 @@ def _leakage(folder: Path) -> dict[str, Any]:
     started = time.process_time()
     found = find_leakage(folder)
     seconds = time.process_time() - started
+    if not found.is_clean:
+        raise RuntimeError(f"{folder}: {found}")
     pairs = found.train_samples + found.test_samples
     return {
         "name": "leakage and distinctness of the finished shards, exactly, by samples",

@@ -1,6 +1,7 @@
 """The door to tunes: which name opens which catalogue, IrishMAN's form, and what is refused."""
 
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -127,6 +128,24 @@ def test_a_missing_datasets_library_is_one_line_with_its_cure(
         read_catalogue(f"irishman:{tmp_path}")
 
 
+def test_a_datasets_library_that_would_run_scripts_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    write(tmp_path, "train.json", rows())
+    monkeypatch.setattr(datasets, "__version__", "3.6.0")
+    with pytest.raises(SourceError, match=r"3\.6\.0, would run a .*pip install 'datasets>=4'$"):
+        read_catalogue(f"irishman:{tmp_path}")
+    monkeypatch.setattr(datasets, "__version__", "4.0.0")
+    assert read_catalogue(f"irishman:{tmp_path}").tunes
+
+
+def test_a_colon_with_no_folder_behind_it_is_one_clear_line() -> None:
+    with pytest.raises(SourceError, match=r"^irishman:: a folder is missing after the colon; give"):
+        read_catalogue("irishman:")
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -135,14 +154,18 @@ def test_a_missing_datasets_library_is_one_line_with_its_cure(
     ],
 )
 def test_a_hub_that_is_out_of_reach_is_one_line_with_its_cure(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     import datasets
+    from huggingface_hub.utils import logging as hub_logging
 
     asked: list[tuple[str, object]] = []
+    logger = hub_logging.get_logger("huggingface_hub.utils._http")  # which tells of every attempt
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
 
     def load(name: str, *, revision: str, data_files: object) -> object:
         asked.append((name, revision))
+        logger.warning("Retrying in 1s")
         raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load)
@@ -151,6 +174,9 @@ def test_a_hub_that_is_out_of_reach_is_one_line_with_its_cure(
     ):
         read_catalogue("irishman")
     assert asked == [(irishman.DATASET, irishman.REVISION)]
+    assert caplog.text == ""
+    logger.warning("Retrying in 1s")  # told again by now
+    assert "Retrying" in caplog.text
 
 
 def test_every_name_opens_its_catalogue(tmp_path: Path) -> None:

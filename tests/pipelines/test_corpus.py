@@ -284,6 +284,10 @@ def test_the_cure_of_a_folder_of_tunes_says_where_they_go_and_quotes_the_path(
     )
     options["tunes"] = "music21"
     assert "--tunes" not in cure(Path("my corpus"), tunes)
+    options["tunes"] = "irishman"  # of the hub, or of a folder
+    assert " --tunes irishman:FOLDER --out " in cure(Path("my corpus"), tunes)
+    tunes = dataclasses.replace(tunes, provenance={"revision": "30902e69"})
+    assert " --tunes irishman --out " in cure(Path("my corpus"), tunes)
 
 
 def test_verification_finds_a_group_on_both_sides_and_a_changed_index(copied: Path) -> None:

@@ -213,6 +213,26 @@ def test_a_folder_of_tunes_is_built_told_what_was_dropped_and_shown(
     assert "ticks per quarter" in shown
 
 
+def test_tunes_print_nothing_that_a_terminal_would_obey(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine\x1b[7m"
+    folder.mkdir()
+    broken = TUNES.replace("X:3", "X:3\x1b[31m").replace("Es", "E\x1b[32m")
+    (folder / "a\x1b]0;title\x07.abc").write_text(broken)
+    words = ["build", "abc-midi", "--tunes", folder, "--out", tmp_path / "abc-midi"]
+    words += ["--material", "real", "--workers", 1, "--train-samples", 1, "--test-samples", 0]
+    code, text, err = run(capsys, monkeypatch, *words)
+    assert (code, err) == (0, "")
+    assert "dropped from a\\x1b]0;title\\x07.abc: X:3\\x1b[31m unknown_key" in text
+    assert "\x1b" not in text
+    link = folder / "b\x1b[31m.abc"
+    link.symlink_to("nowhere")
+    code, text, err = run(capsys, monkeypatch, *words)
+    assert (code, "\x1b" in text + err) == (2, False)
+    assert "b\\x1b[31m.abc: cannot be read" in err
+
+
 def test_a_tune_is_shown_as_a_piano_roll_and_written_as_a_picture(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -247,6 +267,16 @@ def test_a_tune_is_shown_as_a_piano_roll_and_written_as_a_picture(
     (tmp_path / "large.mid").write_bytes(bytes((1 << 20) + 1))
     code, _, err = run(capsys, monkeypatch, *inspect, "--against", tmp_path / "large.mid")
     assert (code, "at most 1 MiB" in err) == (2, True)
+    none = tmp_path / "none"
+    for option, given, said in (
+        ("--against", none, "cannot be read: No such file or directory; give a MIDI file"),
+        ("--against", tmp_path, "cannot be read: Is a directory; give a MIDI file"),
+        ("--against", tmp_path / "mine.abc", "no MIDI file: at byte 0: "),
+        ("--picture", none / "x.svg", "cannot be written: No such file or directory; give a file"),
+    ):
+        code, text, err = run(capsys, monkeypatch, *inspect, option, given)
+        assert (code, text, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {option} {given}: {said}")
 
 
 # Words on the command line ({out}: a fresh path, {built}: a corpus), and the one line on stderr.

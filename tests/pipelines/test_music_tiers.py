@@ -1,9 +1,16 @@
 """Scales of music: real tunes, other keys, recombined ones; distinct, unseen by test, resumable."""
 
+import dataclasses
 import hashlib
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -13,17 +20,22 @@ import pytest
 
 from pipelines.build import build_corpus
 from pipelines.corpora import make_source, packaged_corpora
-from pipelines.engine import LocalEngine
+from pipelines.engine import IN_PROCESS, LocalEngine
 from pipelines.near_index import NearIndex
-from pipelines.plan import Plan, SamplesUnreachable
+from pipelines.plan import SIDES, Plan, SamplesUnreachable
 from pipelines.sample import Sample
-from pipelines.sources import base_tunes, recombinations, transpositions
+from pipelines.sources import base_tunes, music, recombinations, transpositions
+from pipelines.sources.base_tunes import keep_tunes
+from pipelines.sources.catalogue import read_catalogue
 from pipelines.sources.music import MusicSource, tier_of
 from pipelines.sources.music_options import MusicOptions
+from pipelines.sources.music_pairs import PairMaker
 from pipelines.sources.recombinations import Recombinations
+from pipelines.sources.tunes import Licence
 from pipelines.split import side_of_group
 from simulators.music.abc.canonical import canonicalise
 from simulators.music.conversion.converter import convert
+from simulators.music.conversion.presets import PRESETS
 from simulators.music.midi.files import read_notes
 from simulators.music.midi.note_batches import melody_batch, read_note_batch
 from simulators.music.reasons import DropReason
@@ -43,6 +55,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def source(folder: Path, **options: Any) -> MusicSource:
     return MusicSource(corpus="mine", seed=3, options=MusicOptions(tunes=str(folder), **options))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_tiers() -> Iterator[None]:
+    """Bounds of the tiers that 120 tunes fill."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(music, "TIER_MATERIALS", {100: ("real",), 1200: ("real", "transposed")})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +154,7 @@ def test_no_pair_is_a_near_duplicate_of_a_test_tune(plan: Plan, train: list[Samp
 def test_a_smaller_scale_is_a_prefix_and_a_shard_a_slice(
     folder: Path, plan: Plan, train: list[Sample]
 ) -> None:
-    for number in (10, 400, 1500):
+    for number in (10, 400, 1500):  # a tier each
         small = source(folder).plan({"train": number, "test": 0})
         assert small.config_sha256 == plan.config_sha256
         assert samples(folder, small, 0, min(number, 1000)) == train[: min(number, 1000)]
@@ -200,29 +220,85 @@ def test_a_number_comes_out_the_same_alone_and_among_others(plan: Plan) -> None:
     assert [parts.make([i])[0][0] for i in range(40)] == together
 
 
-def test_one_material_only(folder: Path) -> None:
-    real = source(folder, material="real")
-    with pytest.raises(SamplesUnreachable) as caught:
-        real.plan({"train": 5_000, "test": 0})
-    most = caught.value.maximum
-    assert f"ask for at most {most}" in str(caught.value)
-    plan = real.plan({"train": most, "test": 0})
-    made = real.shard(plan, "train", most // 1000 * 1000, most % 1000)
-    assert set(made.counts) <= {"real", "transposed"}
-    recombined = source(folder, material="recombined")
-    plan = recombined.plan({"train": 1000, "test": 0})
-    made = recombined.shard(plan, "train", 0, 1000)
-    assert made.counts == {"recombined": 1000}
-    tier = tier_of(plan.payload, 1000)
-    assert tier["base_tunes"] == len(
-        {part for sample in made.samples for part in str(sample.meta["tunes"]).split("+")}
-    )
+@pytest.mark.parametrize("material", ["real", "transposed", "recombined"])
+def test_one_material_is_that_at_every_scale(folder: Path, material: str) -> None:
+    one = source(folder, material=material)
+    for number in (10, 100):
+        plan = one.plan({"train": number, "test": 0})
+        made = one.shard(plan, "train", 0, number)
+        assert made.counts == {material: number}
+        assert {sample.meta["material"] for sample in made.samples} == {material}
+        assert tier_of(plan.payload, number)["base_tunes"] == len(
+            {part for sample in made.samples for part in str(sample.meta["tunes"]).split("+")}
+        )
+
+
+def test_a_tier_that_the_tunes_do_not_fill_is_an_error_that_names_the_most(
+    folder: Path, plan: Plan
+) -> None:
+    lots = {lot.material: lot.num_samples for lot in plan.payload.lots["train"]}  # type: ignore[attr-defined]
+    for material in ("real", "transposed"):
+        with pytest.raises(SamplesUnreachable) as caught:
+            source(folder, material=material).plan({"train": 5_000, "test": 0})
+        assert caught.value.maximum == lots[material] > 100
+        assert str(caught.value).endswith(
+            f"ask for at most {lots[material]}: so many train samples are made of {material} tunes "
+            "only; a larger tier or another --material has more"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(music, "TIER_MATERIALS", {10_000: ("real",)})
+        with pytest.raises(SamplesUnreachable, match="made of real tunes only"):
+            source(folder).plan({"train": 200, "test": 0})
+
+
+def test_the_sides_are_the_same_under_every_preset_and_licence(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Whoever trains on one preset has not seen the test tunes of another."""
+    found: list[dict[str, frozenset[str]]] = []
+    for preset in PRESETS:
+        sides = source(folder, preset=preset).plan({}).payload.tunes.sides  # type: ignore[attr-defined]
+        found.append({side: frozenset(tune.form for tune in sides[side]) for side in SIDES})
+    assert found[0]["test"]
+    assert found[1:] == found[:1] * (len(PRESETS) - 1)
+    raw = read_catalogue(str(folder)).tunes
+    few = [dataclasses.replace(tune, licence=Licence.NONE_STATED) if i % 2 else tune
+           for i, tune in enumerate(raw)]  # fmt: skip
+    maker = PairMaker(preset="plain")
+    all_of_them = keep_tunes(few, None, maker, 0, IN_PROCESS).sides
+    half = keep_tunes(few, ("none-stated",), maker, 0, IN_PROCESS).sides
+    for side in SIDES:
+        assert 0 < len(half[side]) < len(all_of_them[side])
+        groups = {tune.form: tune.group for tune in all_of_them[side]}
+        assert all(groups[tune.form] == tune.group for tune in half[side])
+
+
+def test_a_killed_build_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    words = ["build", "abc-midi", "--tunes", str(folder), "--material", "recombined"]
+    words += ["--train-samples", "6000", "--test-samples", "5", "--workers", "1"]
+    command = [sys.executable, "-m", "pipelines", *words, "--out"]
+    out = tmp_path / "killed"
+    with subprocess.Popen([*command, str(out)], start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(out.glob("train/*.tar")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    there = len(list(out.glob("train/*.tar")))
+    assert 1 <= there < 6
+    assert not (out / "manifest.json").exists()
+    for folder_of in (out, tmp_path / "whole"):
+        subprocess.run([*command, str(folder_of)], check=True, capture_output=True, timeout=300)
+    paths = sorted(path.relative_to(out) for path in out.rglob("*.*"))
+    assert len(paths) > 16
+    assert [(out / path).read_bytes() for path in paths] == [
+        (tmp_path / "whole" / path).read_bytes() for path in paths
+    ]
 
 
 def test_tunes_that_give_no_phrases_name_the_most_that_there_is(tmp_path: Path) -> None:
     (tmp_path / "few.abc").write_text("\n".join(made_up_tunes(12, seed=2)))
     few = source(tmp_path)
-    with pytest.raises(SamplesUnreachable, match=r"train samples wanted, but there are only \d+"):
+    with pytest.raises(SamplesUnreachable, match="real or transposed or recombined tunes"):
         few.plan({"train": 100_000, "test": 0})
     with pytest.raises(SamplesUnreachable, match="test samples wanted"):
         few.plan({"train": 1, "test": 13})
@@ -264,12 +340,15 @@ def test_a_data_set_of_irishmans_form_keeps_its_control_codes_in_every_key(tmp_p
         corpus="irish",
         seed=0,
         options=MusicOptions(
-            tunes=f"irishman:{tmp_path}", material="real", control_codes=True, preset="easyabc"
+            tunes=f"irishman:{tmp_path}",
+            material="transposed",
+            control_codes=True,
+            preset="easyabc",
         ),
     )
     plan = kept.plan({"train": 100, "test": 0})
     made = kept.shard(plan, "train", 0, 100).samples
-    assert {sample.meta["material"] for sample in made} == {"real", "transposed"}
+    assert {sample.meta["material"] for sample in made} == {"transposed"}
     for sample in made:
         codes, _, form = files(sample)[0].decode().partition("X:1\n")
         assert codes == rows[int(str(sample.meta["tunes"]))]["control code"]

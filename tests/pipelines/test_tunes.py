@@ -27,6 +27,7 @@ def test_music21_carries_the_tunes_in_a_fixed_order() -> None:
     files = list(dict.fromkeys(tune.file for tune in found))
     assert files == sorted(files)
     assert music21_tunes() == found
+    assert not any("\\" in tune.file + tune.number for tune in found)  # nothing to escape there
 
 
 def test_music21_is_never_imported() -> None:
@@ -50,6 +51,15 @@ def test_a_folder_is_cut_at_its_x_lines(tmp_path: Path) -> None:
     ]
     assert found[0].text == "X: 7\nK:C\nCDE\n"
     assert all(tune.dropped is None for tune in found)
+
+
+def test_what_a_terminal_would_obey_is_escaped_in_names_and_numbers(tmp_path: Path) -> None:
+    (tmp_path / "red\x1b[31m é.abc").write_bytes(b"X:2\x1b[2J \xe9\x9b\nK:C\nC")
+    os.close(os.open(os.fsencode(tmp_path) + b"/\xff.abc", os.O_CREAT))  # no UTF-8
+    assert [(tune.file, tune.number) for tune in folder_tunes(tmp_path)] == [
+        ("red\\x1b[31m é.abc", "2\\x1b[2J é\\x9b"),
+        ("\\udcff.abc", ""),
+    ]
 
 
 def test_a_file_without_a_tune_or_too_large_is_marked(

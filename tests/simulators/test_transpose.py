@@ -1,5 +1,6 @@
 """Transposing: tables of small tunes, and the converter's word that pitch and rhythm are exact."""
 
+import hashlib
 import random
 import re
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from pipelines.sources.tunes import music21_tunes
 from simulators.music.abc.canonical import TuneRejected, canonicalise
 from simulators.music.abc.transpose import SHIFTS, NotTransposable, Transposer, transpose
 from simulators.music.conversion.converter import convert
+from simulators.music.conversion.golden import golden_tunes
+from simulators.music.looking.display_tunes import display_tunes
 from simulators.music.midi.files import Note, Score, read_score
 
 
@@ -309,3 +312,21 @@ def test_500_real_tunes_are_exact_in_twelve_keys() -> None:
             assert score is not None, out
             assert moved(score, 0) == moved(base, semitones), (form, out)
             assert (out == form) == (semitones == 0)
+
+
+def test_transposed_tunes_are_the_same_text_as_ever() -> None:
+    """Another hash is another corpus: raise the source's `_FORM_VERSION` with it."""
+    digest = hashlib.sha256()
+    refused = 0
+    for tune in (*golden_tunes(), *display_tunes()):
+        try:
+            transposer = Transposer(tune.abc)
+        except NotTransposable:
+            refused += 1
+            continue
+        for semitones in SHIFTS:
+            digest.update(transposer.to(semitones).encode())
+    assert refused == 1  # a bagpipe key
+    assert digest.hexdigest() == (
+        "f515e71b2986858059cc4373b1eab9fd29bcf1c1aadb03493317f6ed007b1371"
+    )

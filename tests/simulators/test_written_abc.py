@@ -36,6 +36,10 @@ CASES: dict[str, tuple[bytes, AbcFault | None, int, bool]] = {
     "nested tuplets": (HEAD + b"(3A(3BCD E|\n", AbcFault.CONVERTER_REFUSED, 1, True),
     "nested repeats": (HEAD + b"|:" * 1000 + b"ABc:|\n", None, 1, True),
     "a note without a pitch": (HEAD + b"B,,,,,,,,,|\n", AbcFault.BROKEN_MIDI, 1, True),
+    "a header alone": (b"X:1\nK:C\n", AbcFault.NO_NOTES, 1, False),
+    "rests alone": (HEAD + b"z4 x4|Z2|\n", AbcFault.NO_NOTES, 1, False),
+    "8 KB of one bracket": (HEAD + b"(" * 8000, AbcFault.NO_NOTES, 1, False),
+    "a note among rests": (HEAD + b"z4 A4|Z2|\n", None, 1, True),
     "chords without end": (HEAD + b'"C"A8|Z99999|\n', AbcFault.CONVERTER_REFUSED, 1, True),
 }
 

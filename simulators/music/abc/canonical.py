@@ -108,7 +108,7 @@ def _read_body(lines: list[tuple[str, bool]], header_voices: frozenset[str]) -> 
         field = _FIELD.match(line)
         if ended:
             if field is None and "|" in line:
-                raise TuneRejected(DropReason.MUSIC_AFTER_END, line[:40])
+                raise TuneRejected(DropReason.MUSIC_AFTER_END, repr(line[:40]))
             continue
         if field is None:
             music = _canonical_music(line, voices)
@@ -121,7 +121,7 @@ def _read_body(lines: list[tuple[str, bool]], header_voices: frozenset[str]) -> 
         if music:
             body.append(music)
     if len(voices) > 1:
-        raise TuneRejected(DropReason.SEVERAL_VOICES, ", ".join(sorted(voices)))
+        raise TuneRejected(DropReason.SEVERAL_VOICES, ", ".join(map(repr, sorted(voices))))
     if not sounds:
         raise TuneRejected(DropReason.NO_NOTES)
     return body

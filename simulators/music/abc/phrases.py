@@ -24,6 +24,10 @@ MIN_NOTES = 4
 """Fewest notes of a phrase; fewer are rests with a word in between."""
 
 
+_MAX_SHARPS = 7
+"""Of a key that is written; abc2midi plays G#, of 8, as Ab."""
+
+
 class PhraseKind(NamedTuple):
     """What phrases have in common that may stand in each other's place."""
 
@@ -55,7 +59,7 @@ def phrases_of(form: str) -> list[CutPhrase]:
     """
     tune = read_bars(form)
     sharps = key_sharps(tune.key)
-    if tune.metre == "none" or sharps is None:
+    if tune.metre == "none" or sharps is None or abs(sharps) > _MAX_SHARPS:
         return []
     if any(token.kind is TokenKind.FIELD for token in tune.tokens):
         return []

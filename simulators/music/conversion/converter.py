@@ -148,8 +148,8 @@ def abc_from_midi(files: Sequence[bytes]) -> list[str | DropReason]:
 def check_converter() -> None:
     """Check that this build of abc2midi writes the bytes that corpora are made of.
 
-    A known build passes by its sha256. Any other converts the golden tunes first; it passes if
-    every byte comes out alike.
+    A known build passes by its sha256. Any other converts the golden tunes first, under the preset
+    `plain` alone; it passes if every byte comes out alike.
 
     Raises:
         ConverterMissing: abc2midi is not installed.
@@ -164,7 +164,8 @@ def golden_sha256(preset: Preset = "plain") -> str:
     """Return a hash of the golden tunes with their MIDI: what this project takes for abc2midi.
 
     Two builds that pass `check_converter` under one golden hash make the same corpora, as far as
-    the golden tunes can tell. Every preset has a hash of its own.
+    the golden tunes can tell, which are converted under the preset `plain` only. Another preset
+    adds its name and no files: its hash keeps corpora apart, and says nothing of its bytes.
     """
     check_preset(preset)
     name = "" if preset == "plain" else f"preset {preset}\n"
@@ -173,7 +174,7 @@ def golden_sha256(preset: Preset = "plain") -> str:
 
 @functools.lru_cache(maxsize=4)
 def _check_build(program: Path, _changed_ns: int) -> None:
-    """Check one state of the program file, once a process."""
+    """Check one state of the program file, once a process, by the golden files of `plain`."""
     sha256 = hashlib.sha256(program.read_bytes()).hexdigest()
     if sha256 in KNOWN_ABC2MIDI_SHA256:
         return

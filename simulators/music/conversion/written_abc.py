@@ -11,9 +11,11 @@ converter does not run is an error.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
+
+import numpy as np
 
 from simulators.music.abc.bars import Tune, read_bars
 from simulators.music.abc.canonical import canonicalise
@@ -42,6 +44,8 @@ class AbcFault(StrEnum):
     """abc2midi crashed, or ran over a limit."""
     BROKEN_MIDI = "broken_midi"
     """abc2midi wrote a file that the strict reader refuses."""
+    NO_NOTES = "no_notes"
+    """Nothing sounds: a header alone, rests, decoration without a note."""
 
 
 class WrittenAbc(NamedTuple):
@@ -75,13 +79,13 @@ def judge_abc(texts: Sequence[bytes]) -> list[WrittenAbc]:
             else:
                 found[i] = convert_alone(text)
     found.update(zip(together, convert_all([str(forms[i]) for i in together]), strict=True))
-    broken = _broken_midis([data for i in found for data in found[i].files])
+    unsound = _unsound_midis([data for i in found for data in found[i].files])
     verdicts: list[WrittenAbc] = []
     for i, fault in enumerate(faults):
         made = found.get(i, _NOTHING)
         verdicts.append(
             WrittenAbc(
-                fault=fault or _fault_of_conversion(made, broken),
+                fault=fault or _fault_of_conversion(made, unsound),
                 midis=made.files,
                 tune=_tune_of(forms[i]),
             )
@@ -122,13 +126,21 @@ def _tune_of(form: str | None) -> Tune | None:
     return None if form is None else read_bars(form)
 
 
-def _broken_midis(files: Sequence[bytes]) -> set[bytes]:
-    """Return those of the files that are not well formed."""
-    faults = read_note_batch(files).fault_offsets
-    return {data for data, fault in zip(files, faults.tolist(), strict=True) if fault >= 0}
+def _unsound_midis(files: Sequence[bytes]) -> dict[bytes, AbcFault]:
+    """Return what is wrong with those of the files that are not well formed, or without a note."""
+    notes = read_note_batch(files)
+    unsound: dict[bytes, AbcFault] = {}
+    for data, fault, count in zip(
+        files, notes.fault_offsets.tolist(), np.diff(notes.offsets).tolist(), strict=True
+    ):
+        if fault >= 0:
+            unsound[data] = AbcFault.BROKEN_MIDI
+        elif count == 0:
+            unsound[data] = AbcFault.NO_NOTES
+    return unsound
 
 
-def _fault_of_conversion(made: Conversion, broken: set[bytes]) -> AbcFault | None:
+def _fault_of_conversion(made: Conversion, unsound: Mapping[bytes, AbcFault]) -> AbcFault | None:
     """Return what is wrong with what abc2midi did."""
     if made.fault in (DropReason.CONVERTER_CRASHED, DropReason.CONVERTER_LIMIT):
         return AbcFault.CONVERTER_STOPPED
@@ -136,4 +148,4 @@ def _fault_of_conversion(made: Conversion, broken: set[bytes]) -> AbcFault | Non
         return AbcFault.CONVERTER_REFUSED
     if len(made.files) != 1:
         return AbcFault.NOT_ONE_TUNE
-    return AbcFault.BROKEN_MIDI if made.files[0] in broken else None
+    return unsound.get(made.files[0])

@@ -19,8 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from simulators.music.midi.compact_kernel import rewrite_files
-from simulators.music.midi.files import MidiError, read_score
-from simulators.music.midi.note_batches import flat_files, read_note_batch
+from simulators.music.midi.note_batches import fault_text, flat_files, read_note_batch
 
 
 def compact_files(files: Sequence[bytes]) -> list[bytes]:
@@ -32,16 +31,7 @@ def compact_files(files: Sequence[bytes]) -> list[bytes]:
     faulty = np.flatnonzero(read_note_batch(files).fault_offsets >= 0)
     if len(faulty):
         number = int(faulty[0])
-        raise ValueError(f"file {number} of {len(files)}: {_fault(files[number])}")
+        raise ValueError(f"file {number} of {len(files)}: {fault_text(files[number])}")
     written, offsets = rewrite_files(*flat_files(files))
     whole = written.tobytes()
     return [whole[start:end] for start, end in pairwise(offsets.tolist())]
-
-
-def _fault(data: bytes) -> str:
-    """Return what the plain reader says of a faulty file."""
-    try:
-        read_score(data)
-    except MidiError as error:
-        return str(error)
-    raise AssertionError("the two readers disagree")

@@ -3,7 +3,7 @@
 `read_note_batch` gives for every byte string the verdict and the notes of `files.read_score` (or of
 `files.salvage_score`), some hundred times as fast: a corpus, its check for leakage and the scores
 of predictions read millions of files. What is wrong with a faulty file, in words, the plain reader
-says.
+says (`fault_text`).
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.music.midi.files import MidiError, read_score
 from simulators.music.midi.melody_kernel import melodies
 from simulators.music.midi.note_kernel import read_files
 
@@ -56,6 +57,15 @@ def read_note_batch(files: Sequence[bytes], *, salvage: bool = False) -> NoteBat
         velocities=(packed >> 4 & 0x7F).astype(np.uint8),
         channels=(packed & 0xF).astype(np.uint8),
     )
+
+
+def fault_text(data: bytes) -> str:
+    """Return what the plain reader says of a file that `read_note_batch` finds faulty."""
+    try:
+        read_score(data)
+    except MidiError as error:
+        return str(error)
+    raise AssertionError("the compiled reader refuses a file that the plain one takes")
 
 
 def melody_batch(notes: NoteBatch) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
