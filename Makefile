@@ -14,7 +14,7 @@ VENV ?= .venv
 export DVC_NO_ANALYTICS = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro test bench format
+.PHONY: help setup repro test bench gpu format
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
@@ -34,6 +34,9 @@ test: setup
 
 bench: setup
 	python -m tests.perf --out bench/bench.json
+
+gpu: setup
+	python -m tests.gpu --out bench/gpu.json
 
 format: setup
 	ruff format .

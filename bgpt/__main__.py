@@ -47,6 +47,13 @@ def train_command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Also send scalars to tensorboard or wandb."),
     ] = None,
+    shard: Annotated[
+        bool,
+        typer.Option(
+            "--shard",
+            help="Under torchrun: each process holds a part of the weights (FSDP2), not all.",
+        ),
+    ] = False,
 ) -> None:
     """Train a run of params.yaml, or go on with it; a finished run is left as it is.
 
@@ -54,6 +61,7 @@ def train_command(
     Example:
       bgpt train cpu-toy --params params.yaml --data data --out runs/cpu-toy
       torchrun --nproc-per-node 2 -m bgpt train cpu-toy --out runs/cpu-toy
+      torchrun --nproc-per-node 8 -m bgpt train cpu-toy --shard
     """
     from bgpt.interrupt import Interrupts
     from bgpt.launch import launch
@@ -72,6 +80,7 @@ def train_command(
             show=report.show,
             signal_received=lambda: interrupts.received,
             track=track or (),
+            shard=shard,
         )
     if not is_first_process():
         return

@@ -8,7 +8,9 @@ Shapes: B samples, P scored patches, 16 bytes a patch, D patch width, W byte wid
 shared byte embedding, L bytes of the longest source, H heads, K width a head.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -103,6 +105,12 @@ class ByteLevel(nn.Module):
         if not config.tied_head:
             self.head = Linear(width, NUM_TOKENS, bias=False)
 
+    def source_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters that only samples with a source use."""
+        for name, parameter in self.named_parameters():
+            if name.startswith(("source_", "to_source")):
+                yield parameter
+
     def earlier(self, patches: Tensor, sample: Tensor, at: Tensor) -> Tensor:
         """Return the tokens `[P, 16 * n]` right before patches `at [P]` of samples `sample [P]`."""
         parts = [
@@ -129,9 +137,7 @@ class ByteLevel(nn.Module):
         if config.prev_layers:
             prev = prev + self.prev_patch(hidden).view(-1, PATCH_SIZE, config.byte_width)
             for block in self.prev_blocks:
-                q, k, v = block.attention.heads(block.norm_1(prev))
-                prev = prev + block.attention.out(attend_plain(q, k, v, None).flatten(2))
-                prev = prev + block.feed_forward(block.norm_2(prev))
+                prev = block(prev, partial(attend_plain, mask=None))
             x = x + self.prev_out(self.norm(prev))
         return x
 
@@ -212,9 +218,7 @@ class ByteLevel(nn.Module):
             rows = replace(ragged(counts), num_rows=len(x))
             x = x + rows.flatten(self.read_source(rows.pad(x), source, rows.pad(places % longest)))
         for block in self.blocks:
-            q, k, v = block.attention.heads(block.norm_1(x))
-            x = x + block.attention.out(attend_plain(q, k, v, mask).flatten(2))
-            x = x + block.feed_forward(block.norm_2(x))
+            x = block(x, partial(attend_plain, mask=mask))
         return self.norm(x)
 
     def logits(self, x: Tensor, embedding: nn.Embedding | None) -> Tensor:

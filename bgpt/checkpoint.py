@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bgpt.config import ModelConfig
 from bgpt.model import Bgpt
+from bgpt.sharding import own_part, part_of
 from pipelines.config import ConfigError, parse
 
 CONFIG_FILE = "config.json"
@@ -170,7 +171,7 @@ def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:
-    """Fill the tensors of `into` from `file`, which must hold exactly those.
+    """Fill the tensors of `into`, whole or in parts, from `file`, which must hold exactly those.
 
     Raises:
         CheckpointError: missing, broken, other names, shapes or dtypes, or a value not finite.
@@ -192,7 +193,7 @@ def load_tensors(file: Path, into: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"{file}: {name} holds values that are not finite")
     with torch.no_grad():
         for name, tensor in found.items():
-            into[name].copy_(tensor)
+            own_part(into[name]).copy_(part_of(tensor, into[name]))
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -68,7 +68,9 @@ def evaluate(
         raise ValueError("there is nothing to evaluate on")
     odd: list[str] = []
     nats, num_bytes, num_right = 0.0, 0, 0
-    for batch_samples in ranks.share(_batches(samples)):
+    batches = _batches(samples)
+    share = ranks.share(batches)
+    for batch_samples in share:
         batch = patch_batch(batch_samples, "target").to(device)
         scores = model.score(batch, dtype)
         is_byte = batch.loss_mask & (batch.patches != EOP)
@@ -77,6 +79,9 @@ def evaluate(
         odd += [sample.key for i, sample in enumerate(batch_samples) if not bool(is_finite[i])]
         num_bytes += batch.num_bytes
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
+    if ranks.is_sharded and len(share) * ranks.count < len(batches):
+        # Another rank has one batch more, and can gather weights with all of them alone.
+        model.score(patch_batch(batches[0], "target").to(device), dtype)
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
     if not math.isfinite(nats):
         shown = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")

@@ -41,12 +41,14 @@ def launch(
     show: Callable[[Status], None] = lambda _: None,
     signal_received: Callable[[], int | None] = lambda: None,
     track: Sequence[str] = (),
+    shard: bool = False,
 ) -> Launched:
     """Train `config` on the corpora below `data` into folder `run`, or go on with it.
 
     The shards that are read, of both sides, are hashed first. `restart_if_changed` deletes a run of
-    another configuration, corpus or code instead of refusing it. See `bgpt.train.train` for `show`,
-    `signal_received` and what else is raised.
+    another configuration, corpus or code instead of refusing it. With `shard` every process holds a
+    part of the weights alone; like their number this is no part of the configuration. See
+    `bgpt.train.train` for `show`, `signal_received` and what else is raised.
 
     Raises:
         CorpusError: the corpus is missing, incomplete or too small.
@@ -54,8 +56,14 @@ def launch(
         RunMismatch: `run` belongs to another configuration.
         RanksDiffer: ranks see different corpora, parameters or code.
         TrackerMissing: what `track` names is not installed.
+        ValueError: `shard` with one process, or with train.compile.
     """
-    with open_ranks(config.train.device) as ranks:
+    if shard and config.train.compile:
+        raise ValueError(
+            "--shard: train.compile is true, and compiled levels need all their weights at once; "
+            "set train.compile: false, or leave --shard out"
+        )
+    with open_ranks(config.train.device, is_sharded=shard) as ranks:
         return _launch(
             config,
             data=data,

@@ -9,10 +9,10 @@ Shapes: B samples, T patches of the longest, N patches in all, D width, H heads,
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,6 +22,8 @@ from bgpt.config import ModelConfig
 
 EPSILON = 1e-5
 """GPT-2's; used by every norm."""
+Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys, values `[..., H, K]` to what they attend to, of the shape of the queries."""
 
 
 @cache
@@ -232,7 +234,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block. The caller runs its parts, because caches differ by level."""
+    """A pre-norm transformer block. Decoding runs its parts, because caches differ by level."""
 
     def __init__(self, config: ModelConfig, width: int, num_heads: int, inner: int) -> None:
         super().__init__()
@@ -240,6 +242,12 @@ class Block(nn.Module):
         self.attention = Attention(config, width, num_heads)
         self.norm_2 = make_norm(config, width)
         self.feed_forward = FeedForward(config, width, inner)
+
+    def forward(self, x: Tensor, attend: Attend, positions: Tensor | None = None) -> Tensor:
+        """Map `[..., D]` to `[..., D]`; `positions` are those that attention rotates by."""
+        mixed = attend(*self.attention.heads(self.norm_1(x), positions))
+        x = x + self.attention.out(mixed.flatten(-2))
+        return x + self.feed_forward(self.norm_2(x))
 
 
 class Blocks(nn.ModuleList):

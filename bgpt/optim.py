@@ -4,7 +4,8 @@
 """AdamW, and Muon for hidden matrices, behind one small object that the trainer drives.
 
 Muon takes the momentum of a matrix and steps along its nearest orthogonal matrix, found by a few
-Newton-Schulz products (Jordan et al. 2024). Matrices of one shape go through it as one batch.
+Newton-Schulz products (Jordan et al. 2024). Matrices of one shape go through it as one batch, or
+one by one where ranks hold their rows alone (`bgpt.sharding`); all else is done row by row.
 Embeddings, position tables, the head, norms and biases always go to AdamW. The learning-rate
 schedule is the trainer's.
 """
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bgpt.layers import fast_dtype
+from bgpt.sharding import gathered, is_in_parts, own_part, part_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,10 +92,13 @@ class Optimizers:
         self._num_steps += 1
         self._step_adamw()
         self._step_muon()
-        return float(norm)
+        return float(gathered(own_part(norm), norm))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the whole state as tensors by name (the tensors themselves, not copies)."""
+        """Return the whole state as tensors by name (the tensors themselves, not copies).
+
+        Of weights in parts these are in parts too (`bgpt.sharding.whole_tensors`).
+        """
         state = {"num_steps": torch.tensor(self._num_steps)}
         for label, tensors in self._tensors().items():
             state |= {f"{label}.{name}": tensor for name, tensor in tensors.items()}
@@ -121,7 +126,7 @@ class Optimizers:
         self._num_steps = int(state["num_steps"])
         for label, tensors in self._tensors().items():
             for name, tensor in tensors.items():
-                tensor.copy_(state[f"{label}.{name}"])
+                own_part(tensor).copy_(part_of(state[f"{label}.{name}"], tensor))
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
         return {
@@ -142,10 +147,10 @@ class Optimizers:
             step = torch.tensor(float(self._num_steps), device=device)
             # torch's fused kernel: one pass over weights, gradients and both moments.
             torch._fused_adamw_(
-                [self._adamw[name] for name in group],
+                [own_part(self._adamw[name]) for name in group],
                 [_gradient(self._adamw[name]) for name in group],
-                [self._first[name] for name in group],
-                [self._second[name] for name in group],
+                [own_part(self._first[name]) for name in group],
+                [own_part(self._second[name]) for name in group],
                 [],
                 [step] * len(group),
                 lr=self.learning_rate,
@@ -166,15 +171,22 @@ class Optimizers:
         rate = self.config.muon_lr * self._scale
         for shape, names in by_shape.items():
             gradients = [_gradient(self._muon[name]) for name in names]
-            momenta = [self._momentum[name] for name in names]
+            momenta = [own_part(self._momentum[name]) for name in names]
             torch._foreach_lerp_(momenta, gradients, 1 - beta)
-            nesterov = torch.stack(gradients).lerp_(torch.stack(momenta), beta)
+            if is_in_parts(self._muon[names[0]]):
+                directions = [
+                    _direction_of_part(gradient.lerp(momentum, beta), self._muon[name])
+                    for name, gradient, momentum in zip(names, gradients, momenta, strict=True)
+                ]
+            else:
+                nesterov = torch.stack(gradients).lerp_(torch.stack(momenta), beta)
+                directions = list(orthogonalise(nesterov).unbind())
             # A step as large in every weight as a square matrix would make it.
             size = max(1.0, shape[0] / shape[1]) ** 0.5
-            updates = orthogonalise(nesterov).mul_(-rate * size)
-            weights: list[Tensor] = [self._muon[name] for name in names]
+            torch._foreach_mul_(directions, -rate * size)
+            weights = [own_part(self._muon[name]) for name in names]
             torch._foreach_mul_(weights, 1 - rate * self.config.weight_decay)
-            torch._foreach_add_(weights, list(updates.unbind()))
+            torch._foreach_add_(weights, directions)
 
 
 def make_optimizers(model: nn.Module, config: OptimConfig) -> Optimizers:
@@ -199,7 +211,15 @@ def orthogonalise(matrices: Tensor, num_rounds: int = 5) -> Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
+def _direction_of_part(nesterov: Tensor, matrix: Tensor) -> Tensor:
+    """Return this rank's rows of the direction of `matrix`, from its rows of the momentum.
+
+    Orthogonal is a whole matrix, so every rank gathers it, one at a time, and computes the same.
+    """
+    return part_of(orthogonalise(gathered(nesterov, matrix)[None])[0], matrix)
+
+
 def _gradient(parameter: Tensor) -> Tensor:
     gradient = parameter.grad
     assert gradient is not None
-    return gradient
+    return own_part(gradient)

@@ -68,12 +68,11 @@ class PatchLevel(nn.Module):
         """
         at = rows.positions()
         x = self.embed(tokens, at, embedding, dtype)
+
+        def attend_alone(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return rows.flatten(attend_causal(rows.pad(q), rows.pad(k), rows.pad(v)))
+
+        attend = attend_alone if shared is None else shared.attend
         for block in self.blocks:
-            q, k, v = block.attention.heads(block.norm_1(x), self.rotary_positions(at))
-            if shared is None:
-                mixed = rows.flatten(attend_causal(rows.pad(q), rows.pad(k), rows.pad(v)))
-            else:
-                mixed = shared.attend(q, k, v)
-            x = x + block.attention.out(mixed.flatten(1))
-            x = x + block.feed_forward(block.norm_2(x))
+            x = block(x, attend, self.rotary_positions(at))
         return self.norm(x)

@@ -5,8 +5,8 @@
 Every rank computes the same global batches from the same configuration and takes its share of each
 (`Ranks.share`), so the number of ranks changes no batch, no order and, but for the last digits of
 sums, no curve. `bgpt.gradients` gives even a rank without a sample something to do, so that none
-waits for another. Rank 0 alone writes. Weights are whole on every rank (no FSDP): the largest
-preset, with its optimizer's state, takes less than 2 GB.
+waits for another. Rank 0 alone writes. Weights are whole on every rank, or in parts
+(`bgpt.sharding`); the largest preset, whole, with its optimizer's state, takes less than 2 GB.
 """
 
 import json
@@ -41,6 +41,8 @@ class Ranks:
     """Number of this process on its machine."""
     device: str = "cpu"
     """Where numbers that are exchanged live: `cpu` with gloo, `cuda` with nccl."""
+    is_sharded: bool = False
+    """Whether every rank holds its part of the weights alone (`bgpt.sharding`)."""
 
     @property
     def is_first(self) -> bool:
@@ -141,9 +143,18 @@ ALONE = Ranks()
 
 
 @contextmanager
-def open_ranks(device: Literal["cpu", "cuda"]) -> Generator[Ranks]:
-    """Join the processes that `torchrun` started, by its environment; without it, be alone."""
+def open_ranks(device: Literal["cpu", "cuda"], *, is_sharded: bool = False) -> Generator[Ranks]:
+    """Join the processes that `torchrun` started, by its environment; without it, be alone.
+
+    Raises:
+        ValueError: weights are to be in parts, and there is one process.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1 and is_sharded:
+        raise ValueError(
+            "--shard: one process holds all weights in any case; start several with torchrun "
+            "--nproc-per-node N -m bgpt train ..., or leave --shard out"
+        )
     if count == 1:
         yield ALONE
         return
@@ -152,7 +163,10 @@ def open_ranks(device: Literal["cpu", "cuda"]) -> Generator[Ranks]:
         torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
-        yield Ranks(rank=dist.get_rank(), count=count, local_rank=local_rank, device=device)
+        yield Ranks(
+            rank=dist.get_rank(), count=count, local_rank=local_rank, device=device,
+            is_sharded=is_sharded,
+        )  # fmt: skip
     finally:
         dist.destroy_process_group()
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from torch import Tensor
+
 from bgpt.checkpoint import (
     WEIGHTS_FILE,
     CheckpointError,
@@ -81,9 +83,13 @@ class TrainState:
 
 
 def save_checkpoint(
-    run: Path, state: TrainState, model: Bgpt, optimizers: Optimizers, run_sha256: str
+    run: Path,
+    state: TrainState,
+    model: Bgpt,
+    optimizer_state: Mapping[str, Tensor],
+    run_sha256: str,
 ) -> Path:
-    """Write the checkpoint of `state`; atomic.
+    """Write the checkpoint of `state`, of whole tensors; atomic.
 
     Raises:
         CheckpointError: it cannot be written, such as on a full disk; the ones before it stay.
@@ -93,7 +99,7 @@ def save_checkpoint(
     try:
         with atomic_folder(path) as part:
             write_model(part, model, {"run_sha256": run_sha256, "step": state.step})
-            save_tensors(part / OPTIMIZER_FILE, optimizers.state_dict())
+            save_tensors(part / OPTIMIZER_FILE, optimizer_state)
             files = {name: _sha256(part / name) for name in (WEIGHTS_FILE, OPTIMIZER_FILE)}
             content = {
                 "schema_version": STATE_SCHEMA_VERSION,

@@ -12,11 +12,12 @@ torch to share that work out (32,768 numbers). The gradient itself, in parts and
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
 from bgpt.bits_per_byte import bits_per_byte
 from bgpt.checkpoint import first_not_finite, save_model
@@ -33,6 +34,7 @@ from bgpt.job import (
     is_finished,
     make_deterministic,
 )
+from bgpt.model import Bgpt
 from bgpt.optim import make_optimizers
 from bgpt.prefetch import open_loader
 from bgpt.progress import Status
@@ -43,6 +45,7 @@ from bgpt.resume import (
     load_checkpoint,
     save_checkpoint,
 )
+from bgpt.sharding import own_part, place, whole_model, whole_tensors
 from bgpt.telemetry import CorpusFigures, MetricsLog, Record
 
 
@@ -101,7 +104,7 @@ class _Trainer:
         if config.init_from is not None and not found:
             take_weights(self._model, config.init_from)
         freeze(self._model, config.freeze)
-        self._model.to(config.device)
+        place(self._model, config.device, job.ranks)
         self._optimizers = make_optimizers(self._model, config.optimizer)
         self._state = TrainState()
         if found:
@@ -137,7 +140,9 @@ class _Trainer:
             if done < 1:
                 # A signal that reaches one rank ends them all, after the same step.
                 self._save_or_leave(self._ranks.largest(signal_received() or 0))
-        self._ranks.on_first(self._save_final)
+        self._ranks.on_all(self._check_finite)
+        provenance = {**self._provenance(), "step": self._state.step}
+        self._on_first(lambda model: save_model(self._job.run / "model", model, provenance))
 
     def close(self) -> None:
         """End the loader's workers and bring the metrics to disk."""
@@ -172,7 +177,7 @@ class _Trainer:
         """Write a line if one is due, with an evaluation if that is due."""
         step, config = self._state.step, self._config
         if config.samples_every and (is_last or step % config.samples_every == 0):
-            self._ranks.on_first(self._write_samples)
+            self._on_first(self._write_samples)
         eval_due = is_last or step % config.eval_every == 0
         if not (eval_due or step % config.log_every == 0):
             return
@@ -208,14 +213,19 @@ class _Trainer:
         self._state = self._state.without_loss()
         if whole is not None and is_best(self._state, whole):
             self._state = with_best(self._state, whole)
-            self._ranks.on_first(
-                lambda: save_best(self._job.run, self._model, step, whole, self._provenance())
+            self._on_first(
+                lambda model: save_best(self._job.run, model, step, whole, self._provenance())
             )
 
-    def _write_samples(self) -> None:
-        self._model.eval()
-        self._job.write_samples(self._model, self._state.step)
-        self._model.train()
+    def _on_first(self, work: Callable[[Bgpt], object]) -> None:
+        """Do `work` on rank 0, with all weights."""
+        model = whole_model(self._model, self._ranks)
+        self._ranks.on_first(lambda: work(model))
+
+    def _write_samples(self, model: Bgpt) -> None:
+        model.eval()
+        self._job.write_samples(model, self._state.step)
+        model.train()
 
     def _save_or_leave(self, signal_number: int) -> None:
         """Write a checkpoint if one is due or a signal came; end in the second case."""
@@ -224,7 +234,9 @@ class _Trainer:
         wall_seconds, cpu_seconds = self._clocks()
         self._state = replace(self._state, wall_seconds=wall_seconds, cpu_seconds=cpu_seconds)
         self._start_clocks()
-        self._ranks.on_first(self._save)
+        self._ranks.on_all(self._check_finite)
+        optimizer_state = whole_tensors(self._optimizers.state_dict(), self._ranks)
+        self._on_first(lambda model: self._save(model, optimizer_state))
         if signal_number:
             path = checkpoint_path(self._job.run, self._state.step)
             raise TrainingInterrupted(
@@ -233,18 +245,12 @@ class _Trainer:
                 signal_number=signal_number,
             )
 
-    def _save_final(self) -> None:
-        self._check_finite()
-        provenance = {**self._provenance(), "step": self._state.step}
-        save_model(self._job.run / "model", self._model, provenance)
-
-    def _save(self) -> None:
+    def _save(self, model: Bgpt, optimizer_state: Mapping[str, Tensor]) -> None:
         """Write a checkpoint, then let go of older ones."""
-        self._check_finite()
         if self._log is not None:
             self._log.sync()
         run = self._job.run
-        save_checkpoint(run, self._state, self._model, self._optimizers, self._job.run_sha256)
+        save_checkpoint(run, self._state, model, optimizer_state, self._job.run_sha256)
         prune(run, self._config.keep_checkpoints or DEFAULT_KEPT)
 
     def _provenance(self) -> dict[str, Any]:
@@ -294,7 +300,8 @@ class _Trainer:
 
     def _check_finite(self) -> None:
         """Let no model or checkpoint with a value that is not finite take a good one's place."""
-        odd = first_not_finite({**self._model.state_dict(), **self._optimizers.state_dict()})
+        held = {**self._model.state_dict(), **self._optimizers.state_dict()}
+        odd = first_not_finite({name: own_part(tensor) for name, tensor in held.items()})
         if odd is not None:
             what = f"{odd} holds values that are not finite"
             raise diverged(self._job.run, self._state.step, what)

@@ -6,29 +6,35 @@ puts into `RANK.json` what only that rank knows. The tests read what it left.
 
 import json
 import multiprocessing
-import os
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from counting import TINY, CountingSource, job, mixed
+from counting import CountingSource, job
+from two_ranks import (
+    SOURCES,
+    WEIGHTS,
+    assert_same_curve,
+    into,
+    noisy,
+    scenarios,
+    some_samples,
+    stop_after,
+    torchrun,
+)
 
 from bgpt.checkpoint import read_tensors, save_tensors
-from bgpt.config import ModelConfig
 from bgpt.gradients import Gradients
-from bgpt.initial import first_weights
-from bgpt.job import Job, TrainingDiverged, TrainingInterrupted, make_deterministic
+from bgpt.job import TrainingDiverged, TrainingInterrupted, make_deterministic
 from bgpt.prepared import prepare
 from bgpt.progress import Status
 from bgpt.ranks import ALONE, OtherRankFailed, Ranks, is_first_process, open_ranks
@@ -40,39 +46,13 @@ from pipelines.build import build_corpus
 from pipelines.corpus import Corpus
 from pipelines.engine import EngineError
 
-SOURCES: ModelConfig = replace(TINY, source_attention=True, prev=False, window=4, source_window=4)
-WEIGHTS = {"one": 3.0, "three": 1.0, "pairs": 2.0}
-
-
-def scenarios(home: Path, ranks: Ranks) -> dict[str, Job]:
-    """Jobs that one and two ranks must agree on."""
-    mixture = into(home, "mixed", ranks=ranks, model=SOURCES, steps=6, packing=True)
-    return {
-        "plain": into(home, "plain", ranks=ranks),
-        # 3 samples for 2 ranks, then 1 sample for 2 ranks, in more parts than samples.
-        "uneven": into(home, "uneven", ranks=ranks, batch_size=3, accumulate=2, steps=6),
-        "idle": into(home, "idle", ranks=ranks, batch_size=1, accumulate=3, steps=6),
-        "mixed": mixed(mixture, WEIGHTS),
-        "frozen": into(home, "frozen", ranks=ranks, steps=4, freeze=("byte_level.head*",)),
-    }
-
 
 def gradient(num_samples: int, ranks: Ranks, accumulate: int = 1) -> dict[str, Tensor]:
     """The gradient of one global batch, as every rank has it in the end."""
-    model = first_weights(SOURCES, 0)
-    noise = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=noise)
-    samples = mixed(job(Path("/nonexistent")), WEIGHTS).train_view.drawn(np.arange(num_samples), 0)
-    share = prepare(samples, TrainConfig(steps=1, accumulate=accumulate), ranks)
-    Gradients(model, ranks=ranks).fill(share)
+    model = noisy(SOURCES)
+    config = TrainConfig(steps=1, accumulate=accumulate)
+    Gradients(model, ranks=ranks).fill(prepare(some_samples(num_samples), config, ranks))
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-
-
-def into(home: Path, name: str, **options: Any) -> Job:
-    (home / name).mkdir(exist_ok=True)
-    return job(home / name, **options)
 
 
 def rank_main(home: Path) -> None:
@@ -147,25 +127,6 @@ class _Broken(Ranks):
         return Ranks.sums(self, *broken)
 
 
-def torchrun(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program in two ranks."""
-    environment = {k: v for k, v in os.environ.items() if k != "RANK"}
-    root = str(Path(__file__).parents[2])
-    environment |= {
-        "GLOO_SOCKET_IFNAME": "lo",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([root, *sys.path]),
-    }
-    return subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-            "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0",
-            "--local-addr", "127.0.0.1", *arguments,
-        ],
-        capture_output=True, text=True, timeout=120, env=environment, check=False, cwd=cwd,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which two ranks trained everything."""
@@ -184,25 +145,6 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for alone in scenarios(home, ALONE).values():
         train(alone)
     return home
-
-
-def stop_after(job: Job, step: int) -> None:
-    polls = iter(range(1, 99))
-    with pytest.raises(TrainingInterrupted):
-        train(job, signal_received=lambda: signal.SIGTERM if next(polls) == step else None)
-
-
-def assert_same_curve(first: Path, second: Path) -> None:
-    a, b = read_metrics(first), read_metrics(second)
-    assert [r["step"] for r in a] == [r["step"] for r in b]
-    for x, y in zip(a, b, strict=True):
-        assert (x["samples"], x["bytes"], x["learning_rate"]) == (
-            y["samples"], y["bytes"], y["learning_rate"],
-        )  # fmt: skip
-        assert x["train_bits_per_byte"] == pytest.approx(y["train_bits_per_byte"], rel=1e-3)
-        if x["eval"]:
-            assert x["eval"]["bits_per_byte"] == pytest.approx(y["eval"]["bits_per_byte"], rel=1e-3)
-            assert x["eval"]["n"] == y["eval"]["n"]
 
 
 def left(two: Path, rank: int) -> dict[str, Any]:

@@ -380,8 +380,8 @@ def test_an_evaluation_that_is_not_finite_names_step_and_samples(
 ) -> None:
     score = Bgpt.score
 
-    def broken(self: Bgpt, batch: PatchBatch) -> Any:
-        scores = score(self, batch)
+    def broken(self: Bgpt, batch: PatchBatch, dtype: torch.dtype) -> Any:
+        scores = score(self, batch, dtype)
         nats = scores.nats.clone()
         nats[[1, 3]] = float("nan")
         return replace(scores, nats=nats)

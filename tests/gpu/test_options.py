@@ -61,14 +61,15 @@ def view(num_samples: int) -> SampleView:
     return SampleView(Counting(num_samples), extensions=["bin"], prompt_bytes=16, directions={})
 
 
-def job(run: Path, **changes: Any) -> Job:
+def job(run: Path, name: str = "compact-cpu", **changes: Any) -> Job:
     run.mkdir(parents=True, exist_ok=True)
     config = TrainConfig(
         steps=12, batch_size=24, window_batches=2, device="cuda", log_every=2, eval_every=6,
-        eval_samples=6, checkpoint_every=4, optimizer=OptimConfig(kind="muon", lr=4e-3),
+        eval_samples=6, checkpoint_every=4,
+        optimizer=OptimConfig(kind="muon", lr=3e-4 if name == "paper" else 4e-3),
     )  # fmt: skip
     return Job(
-        model=preset("compact-cpu"),
+        model=replace(preset(name), bf16=True),
         train=replace(config, **changes),
         train_view=view(200),
         test_view=view(6),
@@ -123,9 +124,10 @@ def test_packed_and_unpacked_have_one_loss_in_float32(name: str) -> None:
 @pytest.mark.parametrize(
     "changes", [{"packing": True}, {"accumulate": 3}, {"compile": True}], ids=str
 )
-def test_an_option_keeps_the_curve(tmp_path: Path, changes: dict[str, Any]) -> None:
-    train(job(tmp_path / "plain"))
-    train(job(tmp_path / "other", **changes))
+@pytest.mark.parametrize("name", ["paper", "compact-cpu"])
+def test_an_option_keeps_the_curve(tmp_path: Path, name: str, changes: dict[str, Any]) -> None:
+    train(job(tmp_path / "plain", name))
+    train(job(tmp_path / "other", name, **changes))
     plain, other = read_metrics(tmp_path / "plain"), read_metrics(tmp_path / "other")
     assert len(plain) == 6
     for a, b in zip(plain, other, strict=True):
@@ -134,16 +136,19 @@ def test_an_option_keeps_the_curve(tmp_path: Path, changes: dict[str, Any]) -> N
         assert b["train_bits_per_byte"] == pytest.approx(a["train_bits_per_byte"], rel=0.02)
 
 
+@pytest.mark.parametrize("name", ["paper", "compact-cpu"])
 @pytest.mark.parametrize("packing", [False, True])
-def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, *, packing: bool) -> None:
-    train(job(tmp_path / "whole", packing=packing))
+def test_a_stopped_run_goes_on_to_the_same_bits(
+    tmp_path: Path, name: str, *, packing: bool
+) -> None:
+    train(job(tmp_path / "whole", name, packing=packing))
     polls = iter(range(1, 99))
     with pytest.raises(TrainingInterrupted):
         train(
-            job(tmp_path / "stopped", packing=packing),
+            job(tmp_path / "stopped", name, packing=packing),
             signal_received=lambda: signal.SIGTERM if next(polls) == 7 else None,
         )
-    train(job(tmp_path / "stopped", packing=packing))
+    train(job(tmp_path / "stopped", name, packing=packing))
     whole, stopped = (
         read_tensors(tmp_path / name / "model/model.safetensors") for name in ("whole", "stopped")
     )
