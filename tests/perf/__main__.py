@@ -44,6 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="e.g. shards train; all by default")
     parser.add_argument("--out", type=Path, default=Path("bench/bench.json"))
+    parser.add_argument(
+        "--go-on", action="store_true", help="keep what --out already has, measured on this machine"
+    )
     options = parser.parse_args()
     here = Path(__file__).parent
     known = sorted(path.stem.removesuffix("_bench") for path in here.glob("*_bench.py"))
@@ -55,7 +58,12 @@ def main() -> None:
         "machine": machine(),
         "rows": [],
     }
+    if options.go_on and options.out.exists():
+        report = _before(options.out, report)
+    done = {row["bench"] for row in report["rows"]}
     for name in options.names or known:
+        if name in done:
+            continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows = importlib.import_module(f"tests.perf.{name}_bench").bench()
         assert rows, f"{name} measured nothing"
@@ -65,11 +73,28 @@ def main() -> None:
             print(f"  {row['name']}: {row['median']:,.0f} {row['unit']}{ratio}", file=sys.stderr)
             if missed := missed_floor(row):
                 print(f"  {missed}", file=sys.stderr)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = options.out.with_suffix(".partial")
-    partial.write_text(json.dumps(report, indent=1) + "\n")
-    partial.replace(options.out)
+        _write(options.out, report)
     print(options.out)
+
+
+def _before(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
+    """Return the report at `path`, to which benchmarks are added; one of another machine ends it."""
+    found: dict[str, Any] = json.loads(path.read_text())
+    for key in fresh["machine"].keys() - {"load_before"}:
+        if found["machine"][key] != fresh["machine"][key]:
+            raise SystemExit(
+                f"{path}: measured with {key} {found['machine'][key]!r}, here it is "
+                f"{fresh['machine'][key]!r}; leave out --go-on, or name another --out"
+            )
+    return found
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    """Write what is measured so far, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(report, indent=1) + "\n")
+    partial.replace(path)
 
 
 if __name__ == "__main__":
