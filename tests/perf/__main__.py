@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _before(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-    """Return the report at `path`, to which benchmarks are added; one of another machine ends it."""
+    """Return the report at `path`, to which benchmarks are added; refuse another machine's."""
     found: dict[str, Any] = json.loads(path.read_text())
     for key in fresh["machine"].keys() - {"load_before"}:
         if found["machine"][key] != fresh["machine"][key]:
