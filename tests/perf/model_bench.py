@@ -76,7 +76,7 @@ class Way:
         for sample in samples:
             self.read(sample)
         seconds = time.process_time() - started
-        return sum(sample.num_bytes for sample in samples) / seconds
+        return sum(len(s.data) for sample in samples for s in sample.segments) / seconds
 
 
 def goals() -> dict[str, Goal]:
