@@ -7,6 +7,8 @@ lower, so it goes by a name of its own.
 
 import math
 
+from bgpt.config import PATCH_SIZE
+
 
 def bits_per_byte(total_nats: float, num_bytes: int) -> float:
     """Return bits per byte of a region of `num_bytes` true bytes that cost `total_nats`.
@@ -24,8 +26,10 @@ def bits_per_byte(total_nats: float, num_bytes: int) -> float:
     return total_nats / math.log(2) / num_bytes
 
 
-def authors_nats_per_token(total_nats_all_tokens: float, num_patches: int) -> float:
-    """Return the authors' figure: mean nats over all 16 tokens of every patch but the first.
+def authors_nats_per_token(
+    total_nats_all_tokens: float, num_patches: int, patch_size: int = PATCH_SIZE
+) -> float:
+    """Return the authors' figure: mean nats over all tokens of every patch but the first.
 
     `num_patches` counts the whole sequence, the first extension patch and the end patch included.
 
@@ -37,4 +41,4 @@ def authors_nats_per_token(total_nats_all_tokens: float, num_patches: int) -> fl
     """
     if num_patches < 2:
         raise ValueError(f"a sequence has at least two patches, not {num_patches}")
-    return total_nats_all_tokens / (16 * (num_patches - 1))
+    return total_nats_all_tokens / (patch_size * (num_patches - 1))

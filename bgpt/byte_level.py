@@ -4,8 +4,8 @@
 Besides the paper's form (the patch vector as a prefix) it has parts that let single bytes through:
 the bytes of the previous patch, a window of raw bytes, and attention to a source's bytes.
 
-Shapes: B samples, P scored patches, 16 bytes a patch, D patch width, W byte width, E width of the
-shared byte embedding, L bytes of the longest source, H heads, K width a head.
+Shapes: B samples, P scored patches, C bytes a patch (`patch_size`), D patch width, W byte width,
+E width of the shared byte embedding, L bytes of the longest source, H heads, K width a head.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bgpt.config import PATCH_SIZE, ModelConfig
+from bgpt.config import ModelConfig
 from bgpt.layers import (
     Block,
     Blocks,
@@ -40,7 +40,7 @@ class SourceMemory:
     """Keys and values of the source's bytes, one row a sample."""
 
     keys: Tensor
-    """`[B, L, H, K]`, L = 16 times the longest source's patches, or more."""
+    """`[B, L, H, K]`, L = C times the longest source's patches, or more."""
     values: Tensor
     mask: Tensor
     """`[B, 1, 1, L]`: 0 at a byte of the source, `NEVER` at padding."""
@@ -53,26 +53,26 @@ class ByteContext:
     """Raw tokens around a scored patch."""
 
     tokens: Tensor
-    """`[P, 16]` the patch itself; its last token is never read."""
+    """`[P, C]` the patch itself; its last token is never read."""
     earlier: Tensor
-    """`[P, 16 * ceil(window / 16)]` (at least 16 with `prev`) tokens right before it."""
+    """`[P, C * ceil(window / C)]` (at least C with `prev`) tokens right before it."""
 
 
 class ByteLevel(nn.Module):
-    """The decoder over the 16 bytes of a patch."""
+    """The decoder over the bytes of a patch."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.byte_width
-        self.num_earlier = max(-(-config.window // PATCH_SIZE), 1 if config.prev else 0)
+        width, size = config.byte_width, config.patch_size
+        self.num_earlier = max(-(-config.window // size), 1 if config.prev else 0)
         if config.byte_embedding is None:
             self.table = nn.Embedding(NUM_TOKENS, width)
         if config.patch_at_every_byte:
-            self.from_patch = Linear(config.patch_width, PATCH_SIZE * width)
+            self.from_patch = Linear(config.patch_width, size * width)
         else:
-            # Row 16 would belong to the 16th byte, which nothing follows; the paper keeps it.
-            self.positions = nn.Parameter(torch.empty(PATCH_SIZE + 1, width))
+            # The last row would belong to the last byte, which nothing follows; the paper keeps it.
+            self.positions = nn.Parameter(torch.empty(size + 1, width))
         if config.byte_embedding is not None:
             if not config.window:
                 self.from_byte = Linear(config.byte_embedding, width, bias=False)
@@ -82,14 +82,20 @@ class ByteLevel(nn.Module):
             if config.prev:
                 self.from_prev = Linear(config.byte_embedding, width, bias=False)
         if config.prev_layers:
-            self.prev_patch = Linear(config.patch_width, PATCH_SIZE * width)
+            self.prev_patch = Linear(config.patch_width, size * width)
             self.prev_blocks = Blocks(
                 Block(config, width, config.byte_heads, config.byte_ffn)
                 for _ in range(config.prev_layers)
             )
             self.prev_out = Linear(width, width, bias=False)
         self.blocks = Blocks(
-            Block(config, width, config.byte_heads, config.byte_ffn)
+            Block(
+                config,
+                width,
+                config.byte_heads,
+                config.byte_ffn,
+                has_value_table=config.value_embeddings,
+            )
             for _ in range(config.byte_layers)
         )
         if config.source_attention:
@@ -97,7 +103,7 @@ class ByteLevel(nn.Module):
             self.to_source = Linear(config.byte_embedding, config.window_width, bias=False)
             self.source_byte = Linear(config.source_window * config.window_width, width, bias=False)
             self.source_feed_forward = FeedForward(config, width, config.byte_ffn)
-            self.source_patch = Linear(config.patch_width, PATCH_SIZE * width)
+            self.source_patch = Linear(config.patch_width, size * width)
             self.source_kv = Linear(width, 2 * width, bias=config.biases)
             self.source_q = Linear(width, width, bias=config.biases)
             self.source_out = Linear(width, width, bias=config.biases)
@@ -112,7 +118,7 @@ class ByteLevel(nn.Module):
                 yield parameter
 
     def earlier(self, patches: Tensor, sample: Tensor, at: Tensor) -> Tensor:
-        """Return the tokens `[P, 16 * n]` right before patches `at [P]` of samples `sample [P]`."""
+        """Return the tokens `[P, C * n]` right before patches `at [P]` of samples `sample [P]`."""
         parts = [
             torch.where((at >= back)[:, None], patches[sample, (at - back).clamp(min=0)], EOP)
             for back in range(self.num_earlier, 0, -1)
@@ -122,20 +128,20 @@ class ByteLevel(nn.Module):
     def known_inputs(
         self, hidden: Tensor, earlier: Tensor, embedding: nn.Embedding | None
     ) -> Tensor:
-        """Return `[P, 16, W]`: what enters every position and is known before the patch begins."""
-        config, dtype = self.config, hidden.dtype
+        """Return `[P, C, W]`: what enters every position and is known before the patch begins."""
+        config, dtype, size = self.config, hidden.dtype, self.config.patch_size
         if config.patch_at_every_byte:
-            x = self.from_patch(hidden).view(-1, PATCH_SIZE, config.byte_width)
+            x = self.from_patch(hidden).view(-1, size, config.byte_width)
         else:
-            x = F.pad(hidden[:, None], (0, 0, 0, PATCH_SIZE - 1))
-            x = x + self.positions[:PATCH_SIZE].to(dtype)
+            x = F.pad(hidden[:, None], (0, 0, 0, size - 1))
+            x = x + self.positions[:size].to(dtype)
         if not config.prev:
             return x
         assert embedding is not None
-        prev = self.from_prev(embedding(earlier[:, -PATCH_SIZE:]).to(dtype))
+        prev = self.from_prev(embedding(earlier[:, -size:]).to(dtype))
         x = x + prev
         if config.prev_layers:
-            prev = prev + self.prev_patch(hidden).view(-1, PATCH_SIZE, config.byte_width)
+            prev = prev + self.prev_patch(hidden).view(-1, size, config.byte_width)
             for block in self.prev_blocks:
                 prev = block(prev, partial(attend_plain, mask=None))
             x = x + self.prev_out(self.norm(prev))
@@ -160,15 +166,15 @@ class ByteLevel(nn.Module):
     def inputs(
         self, hidden: Tensor, context: ByteContext, embedding: nn.Embedding | None
     ) -> Tensor:
-        """Return `[P, 16, W]`, what enters the first block at every byte position."""
+        """Return `[P, C, W]`, what enters the first block at every byte position."""
         x = self.known_inputs(hidden, context.earlier, embedding)
-        stream = context.tokens[:, :-1]
+        stream, size = context.tokens[:, :-1], self.config.patch_size
         if self.config.window:
             stream = torch.cat((context.earlier, stream), dim=1)
-            stream = stream[:, -(self.config.window + PATCH_SIZE - 1) :]
-            return x + self.byte_inputs(stream, PATCH_SIZE, embedding, x.dtype)
+            stream = stream[:, -(self.config.window + size - 1) :]
+            return x + self.byte_inputs(stream, size, embedding, x.dtype)
         # Nothing of the patch is known yet at position 0.
-        bytes_before = self.byte_inputs(stream, PATCH_SIZE - 1, embedding, x.dtype)
+        bytes_before = self.byte_inputs(stream, size - 1, embedding, x.dtype)
         return x + F.pad(bytes_before, (0, 0, 1, 0))
 
     def source_memory(
@@ -178,7 +184,7 @@ class ByteLevel(nn.Module):
         num_patches: Tensor,
         embedding: nn.Embedding,
     ) -> SourceMemory:
-        """Return keys and values of source patches `tokens [B, S, 16]` with `hidden [B, S, D]`.
+        """Return keys and values of source patches `tokens [B, S, C]` with `hidden [B, S, D]`.
 
         `num_patches [B]` of them are the source's, the rest is padding.
         """
@@ -206,19 +212,20 @@ class ByteLevel(nn.Module):
         places: Tensor,
         longest: int,
     ) -> Tensor:
-        """Return `[P, 16, W]` before the head, of patches that follow `hidden [P, D]`.
+        """Return `[P, C, W]` before the head, of patches that follow `hidden [P, D]`.
 
         `places` (ascending) says which patch of the padded batch `[B * longest]` each one is;
         further rows are idle.
         """
         x = self.inputs(hidden, context, embedding)
-        mask = causal_mask(PATCH_SIZE, x.dtype, x.device)
+        mask = causal_mask(x.shape[1], x.dtype, x.device)
+        entered = context.tokens[:, :-1] if self.config.value_embeddings else None
         if source is not None:
             counts = torch.bincount(places // longest, minlength=len(source.num_patches))
             rows = replace(ragged(counts), num_rows=len(x))
             x = x + rows.flatten(self.read_source(rows.pad(x), source, rows.pad(places % longest)))
         for block in self.blocks:
-            x = block(x, partial(attend_plain, mask=mask))
+            x = block(x, partial(attend_plain, mask=mask), entered=entered)
         return self.norm(x)
 
     def logits(self, x: Tensor, embedding: nn.Embedding | None) -> Tensor:

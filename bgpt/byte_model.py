@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 
 from bgpt.checkpoint import load_model
+from bgpt.config import PATCH_SIZE
 from bgpt.generate import generate
 from bgpt.model import Bgpt
 from bgpt.patching import PatchedSample, collate, layout
@@ -20,7 +21,7 @@ from bgpt.protocol import EOP, Continuation, Prompt, Scores
 from pipelines.sample import Segment
 
 MAX_BATCH_PATCHES = 1024
-"""Padded patches a batch: bounds memory, and is large enough for full speed."""
+"""Padded patches of 16 bytes a batch: bounds memory, and is large enough for full speed."""
 
 
 @final
@@ -39,7 +40,8 @@ class TrainedByteModel:
         samples = [self._layout(request) for request in requests]
         order = sorted(range(len(samples)), key=lambda i: len(samples[i]))
         scores: dict[int, Scores] = {}
-        for chosen in _batches(order, [len(sample) for sample in samples]):
+        most = MAX_BATCH_PATCHES * PATCH_SIZE // self.model.config.patch_size
+        for chosen in _batches(order, [len(sample) for sample in samples], most):
             batch = collate([samples[i] for i in chosen])
             device = next(self.model.parameters()).device
             result = self.model.score(batch.to(device))
@@ -59,8 +61,12 @@ class TrainedByteModel:
         prompt = request.prompt
         target = Segment(extension=prompt.extension, data=prompt.given + request.target)
         segments = [target] if prompt.source is None else [prompt.source, target]
+        config = self.model.config
         return layout(
-            segments, scored_from=len(prompt.given), max_patches=self.model.config.max_patches
+            segments,
+            scored_from=len(prompt.given),
+            max_patches=config.max_patches,
+            patch_size=config.patch_size,
         )
 
 
@@ -73,11 +79,11 @@ def load_byte_model(path: Path) -> TrainedByteModel:
     return TrainedByteModel(load_model(path))
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Cut `order` (by ascending length) into batches of at most `MAX_BATCH_PATCHES`."""
+def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Cut `order` (by ascending length) into batches of at most `most` patches."""
     batches: list[list[int]] = []
     for i in order:
-        if batches and (len(batches[-1]) + 1) * lengths[i] <= MAX_BATCH_PATCHES:
+        if batches and (len(batches[-1]) + 1) * lengths[i] <= most:
             batches[-1].append(i)
         else:
             batches.append([i])

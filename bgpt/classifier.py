@@ -47,7 +47,7 @@ class Classifier(nn.Module):
         Raises:
             TooLong: a file is longer than the model reads; the message has its number.
         """
-        samples = [layout([file]) for file in files]
+        samples = [layout([file], patch_size=self.config.patch_size) for file in files]
         for number, sample in enumerate(samples):
             if len(sample) > self.config.max_patches:
                 raise TooLong(

@@ -11,7 +11,7 @@ from typing import Literal
 from simulators.suggest import unknown_name
 
 PATCH_SIZE = 16
-"""Bytes a patch (paper, section 3)."""
+"""Bytes a patch in the paper (section 3), and unless a model says otherwise."""
 NUMERIC_WIDTH = 40
 """Columns of `numeric_bytes`: 8 bits, 8 waves as sine and cosine, 16 ramps."""
 
@@ -31,6 +31,8 @@ class ModelConfig:
     byte_ffn: int
     max_patches: int = 512
     """Longest sequence: a bound for every input, and the size of a learned position table."""
+    patch_size: int = PATCH_SIZE
+    """Bytes a patch: a multiple of 4 in 4..64. `max_patches` counts patches, not bytes."""
 
     norm: Literal["layer", "rms"] = "layer"
     """GPT-2's layer norm with weight and bias, or a root-mean-square norm without either."""
@@ -45,7 +47,7 @@ class ModelConfig:
     """Start every block as the identity: its two output projections begin at zero."""
 
     byte_embedding: int | None = None
-    """Width of a byte embedding that both levels share; a patch is its 16 embeddings side by side.
+    """Width of a byte embedding that both levels share; a patch is its embeddings side by side.
     None: the paper's one-hot linear patch embedding, and the byte level's own table."""
     patch_at_every_byte: bool = False
     """One projection of the patch vector for every byte position. False: the paper's prefix, the
@@ -63,6 +65,10 @@ class ModelConfig:
     """This many raw bytes before a position enter it as embeddings side by side; 0: none."""
     window_width: int = 32
     """Width of a byte in the window."""
+    value_embeddings: bool = False
+    """Every byte-level block has a table of its own, zero at first, from which the byte that enters
+    a position adds to the values there; a patch's first position, which no byte enters, gets none.
+    """
     source_attention: bool = False
     """Byte positions attend to the bytes of the source segment (conversion only)."""
     source_heads: int = 2
@@ -77,6 +83,8 @@ class ModelConfig:
                      "byte_layers", "byte_heads", "byte_ffn", "max_patches"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.patch_size % 4 or not 4 <= self.patch_size <= 64:
+            raise ValueError(f"patch_size must be a multiple of 4 in 4..64, not {self.patch_size}")
         for level in ("patch", "byte"):
             width, heads = getattr(self, f"{level}_width"), getattr(self, f"{level}_heads")
             if width % heads:

@@ -1,21 +1,23 @@
 """How many numbers a model holds and how much it computes, by formula.
 
 Parameters are exact. FLOPs are those of matrix products, 2 for a multiply-add, as this code runs
-them: the paper's one-hot patch embedding is 16 look-ups and costs nothing, causal attention counts
-whole squares, a byte window's shifted copies count in full. Left out: element-wise work, and the
-few padding rows that `layers.round_up` adds. A backward pass costs twice the forward pass.
+them: the paper's one-hot patch embedding is look-ups and costs nothing, nor do value embeddings,
+causal attention counts whole squares, a byte window's shifted copies count in full. Left out:
+element-wise work, and the few padding rows that `layers.round_up` adds. A backward pass costs twice
+the forward pass.
 
 Letters: D patch width, W byte width, E shared byte embedding, T patches, P scored patches, S source
 patches.
 """
 
+import math
 from dataclasses import dataclass
 
-from bgpt.config import PATCH_SIZE, ModelConfig
+from bgpt.config import ModelConfig
 from bgpt.protocol import NUM_TOKENS
 
 SLIDE_GROUP = 8
-"""Positions that `layers.slide` puts through one product."""
+"""Positions that `layers.slide` puts through one product, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +100,9 @@ def _block_parameters(config: ModelConfig, width: int, inner: int) -> int:
 def _patch_level_parameters(config: ModelConfig) -> int:
     width = config.patch_width
     if config.byte_embedding is None:
-        total = PATCH_SIZE * NUM_TOKENS * width + width
+        total = config.patch_size * NUM_TOKENS * width + width
     else:
-        total = _linear(config, PATCH_SIZE * config.byte_embedding, width)
+        total = _linear(config, config.patch_size * config.byte_embedding, width)
     if config.positions == "learned":
         total += config.max_patches * width
     total += config.patch_layers * _block_parameters(config, width, config.patch_ffn)
@@ -111,10 +113,11 @@ def _byte_level_parameters(config: ModelConfig) -> int:
     width, block = config.byte_width, _block_parameters(
         config, config.byte_width, config.byte_ffn
     )  # fmt: skip
-    # Projections of the patch vector to 16 positions have a bias whatever `biases` says.
-    from_patch = (config.patch_width + 1) * PATCH_SIZE * width
+    # Projections of the patch vector to every position have a bias whatever `biases` says.
+    from_patch = (config.patch_width + 1) * config.patch_size * width
     total = config.byte_layers * block + _norm(config, width)
-    total += from_patch if config.patch_at_every_byte else (PATCH_SIZE + 1) * width
+    total += config.byte_layers * NUM_TOKENS * width if config.value_embeddings else 0
+    total += from_patch if config.patch_at_every_byte else (config.patch_size + 1) * width
     if config.byte_embedding is None:
         total += NUM_TOKENS * width
     else:
@@ -152,34 +155,37 @@ def _block_flops(rows: int, attended: int, width: int, inner: int) -> int:
     )
 
 
-def _slide_flops(num_positions: int, window: int, window_width: int, width: int) -> int:
-    """Return the FLOPs of `layers.slide`."""
-    columns = (window + SLIDE_GROUP - 1) * window_width
-    return _product(num_positions // SLIDE_GROUP, columns, SLIDE_GROUP * width)
+def _slide_flops(rows: int, num_positions: int, window: int, window_width: int, width: int) -> int:
+    """Return the FLOPs of `layers.slide` over `rows` of `num_positions` each."""
+    group = math.gcd(SLIDE_GROUP, num_positions)
+    columns = (window + group - 1) * window_width
+    return _product(rows * num_positions // group, columns, group * width)
 
 
 def _patch_level_flops(config: ModelConfig, rows: int) -> int:
     width = config.patch_width
     total = config.patch_layers * _block_flops(rows, rows, width, config.patch_ffn)
     if config.byte_embedding is not None:
-        total += _product(rows, PATCH_SIZE * config.byte_embedding, width)
+        total += _product(rows, config.patch_size * config.byte_embedding, width)
     return total
 
 
 def _byte_level_flops(config: ModelConfig, patches: int, source_patches: int) -> int:
     """Return the FLOPs of the byte level over `patches` scored patches, the head included."""
-    width, tokens = config.byte_width, PATCH_SIZE * patches
-    block = _block_flops(tokens, PATCH_SIZE, width, config.byte_ffn)
-    from_patch = _product(patches, config.patch_width, PATCH_SIZE * width)
+    width, tokens = config.byte_width, config.patch_size * patches
+    block = _block_flops(tokens, config.patch_size, width, config.byte_ffn)
+    from_patch = _product(patches, config.patch_width, config.patch_size * width)
     total = config.byte_layers * block + _product(tokens, width, NUM_TOKENS)
     if config.patch_at_every_byte:
         total += from_patch
     if config.byte_embedding is not None:
         if config.window:
             total += _product(NUM_TOKENS, config.byte_embedding, config.window_width)
-            total += _slide_flops(tokens, config.window, config.window_width, width)
+            total += _slide_flops(
+                patches, config.patch_size, config.window, config.window_width, width
+            )
         else:  # nothing of a patch is known at its first position
-            total += _product(patches * (PATCH_SIZE - 1), config.byte_embedding, width)
+            total += _product(patches * (config.patch_size - 1), config.byte_embedding, width)
         total += _product(tokens, config.byte_embedding, width) if config.prev else 0
     if config.prev_layers:
         total += from_patch + config.prev_layers * block + _product(tokens, width, width)
@@ -191,11 +197,11 @@ def _byte_level_flops(config: ModelConfig, patches: int, source_patches: int) ->
 def _source_flops(config: ModelConfig, tokens: int, source_patches: int) -> int:
     """Return the FLOPs of reading the source, and of attending to it from `tokens` positions."""
     assert config.byte_embedding is not None
-    width, source = config.byte_width, PATCH_SIZE * source_patches
+    width, source = config.byte_width, config.patch_size * source_patches
     return (
         _product(NUM_TOKENS, config.byte_embedding, config.window_width)
-        + _slide_flops(source, config.source_window, config.window_width, width)
-        + _product(source_patches, config.patch_width, PATCH_SIZE * width)
+        + _slide_flops(1, source, config.source_window, config.window_width, width)
+        + _product(source_patches, config.patch_width, config.patch_size * width)
         + 2 * _product(source, width, config.byte_ffn)
         + _product(source, width, 2 * width)
         + 2 * _product(tokens, width, width)  # queries, output

@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bgpt.config import PATCH_SIZE
-from bgpt.patching import LossRegion, PatchBatch, TooLong, collate, layout
+from bgpt.patching import (
+    LossRegion,
+    PatchBatch,
+    TooLong,
+    collate,
+    layout,
+    require_extension,
+)
 from pipelines.sample import Segment
 from simulators.permutation import Permutation, hashed
 from simulators.suggest import unknown_name
@@ -110,8 +117,11 @@ class SampleStream(Protocol):
 class SampleView:
     """Samples of one side as files to continue or as pairs to convert.
 
+    `patch_size` is that of the model that reads them.
+
     Raises:
-        ValueError: `directions` does not fit the corpus, or a weight is not positive.
+        ValueError: `directions` does not fit the corpus, a weight is not positive, or an extension
+            is longer than a patch.
     """
 
     def __init__(
@@ -121,7 +131,10 @@ class SampleView:
         extensions: Sequence[str],
         prompt_bytes: int,
         directions: Mapping[str, float],
+        patch_size: int = PATCH_SIZE,
     ) -> None:
+        for extension in extensions:
+            require_extension(extension, patch_size)
         for name, weight in directions.items():
             if name not in DIRECTIONS:
                 raise ValueError(unknown_name("direction", name, DIRECTIONS))
@@ -140,6 +153,7 @@ class SampleView:
         self._weights = dict(directions)
         self.extensions = tuple(extensions)
         self.prompt_bytes = prompt_bytes
+        self.patch_size = patch_size
         shares = np.cumsum([directions[name] for name in self.directions])
         self._shares: NDArray[np.float64] = shares / shares[-1] if len(shares) else shares
 
@@ -206,6 +220,7 @@ class SampleView:
             extensions=self.extensions,
             prompt_bytes=self.prompt_bytes,
             directions=self._weights,
+            patch_size=self.patch_size,
         )
         return view, num_dropped
 
@@ -219,7 +234,7 @@ class SampleView:
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Return `[samples]` patches of every sample."""
-        return (1 + -(-self.sizes // PATCH_SIZE)).sum(axis=0) + 1
+        return (1 + -(-self.sizes // self.patch_size)).sum(axis=0) + 1
 
 
 @final
@@ -284,10 +299,15 @@ class BatchStream:
 
 
 def patch_batch(
-    samples: Sequence[TrainingSample], loss: LossRegion, *, is_packed: bool = False
+    samples: Sequence[TrainingSample],
+    loss: LossRegion,
+    *,
+    is_packed: bool = False,
+    patch_size: int = PATCH_SIZE,
 ) -> PatchBatch:
     """Lay out samples and pad them to one batch."""
-    batch = collate(
-        [layout(sample.segments, scored_from=sample.scored_from, loss=loss) for sample in samples]
-    )
-    return replace(batch, is_packed=is_packed)
+    laid_out = [
+        layout(s.segments, scored_from=s.scored_from, loss=loss, patch_size=patch_size)
+        for s in samples
+    ]
+    return replace(collate(laid_out), is_packed=is_packed)

@@ -6,7 +6,7 @@ A patch is decoded byte by byte against the byte level's small cache; then it en
 level, whose cache holds keys and values of every earlier patch. Rows that have written `EOP`, or
 as much as they may, leave the batch. Which prompts share a batch is `bgpt.generate`'s business.
 
-Shapes: B rows still in the batch, T cached patches, H heads, K width a head.
+Shapes: B rows still in the batch, T cached patches, C bytes a patch, H heads, K width a head.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bgpt.config import PATCH_SIZE
 from bgpt.decoding_rows import Rows, by_head, with_room
 from bgpt.layers import attend_causal, attend_plain, ragged, take_rows
 from bgpt.model import Bgpt
@@ -65,8 +64,9 @@ class Decoder:
         self._sampling = sampling
         self._on_bytes = on_bytes
         prompts = batch.prompts
-        whole = [len(p.given) // PATCH_SIZE * PATCH_SIZE for p in prompts]
-        self._forced = [p.given[size:] for p, size in zip(prompts, whole, strict=True)]
+        self._patch_size = size = model.config.patch_size
+        whole = [len(p.given) // size * size for p in prompts]
+        self._forced = [p.given[start:] for p, start in zip(prompts, whole, strict=True)]
         self._position = np.array(whole, np.int64)
         """Of the next patch's first byte in each file."""
         self._room = np.array(batch.max_bytes, np.int64)
@@ -104,7 +104,7 @@ class Decoder:
         """
         model, prompts = self._model, self._batch.prompts
         distinct = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
-        samples = [_whole_patches(prompt) for prompt in distinct]
+        samples = [_whole_patches(prompt, self._patch_size) for prompt in distinct]
         most = max(len(sample) for sample in samples)
         if most + 2 > model.config.max_patches:
             raise TooLong(
@@ -145,7 +145,7 @@ class Decoder:
         return state
 
     def _write_patch(self, rows: Rows) -> Tensor:
-        """Return the next patch `[B, 16]` of every row; shorter if all rows have come to an end.
+        """Return the next patch `[B, C]` of every row; shorter if all rows have come to an end.
 
         What a row holds after its end means nothing.
         """
@@ -155,17 +155,20 @@ class Decoder:
         forced = self._forced_tokens(rows)
         stream = rows.earlier[:, rows.earlier.shape[1] - config.window :]  # [B, window + i]
         num_heads, head_width = config.byte_heads, config.byte_width // config.byte_heads
-        size = (len(rows.number), num_heads, PATCH_SIZE, head_width)
+        size = (len(rows.number), num_heads, config.patch_size, head_width)
         caches = [(known.new_empty(size), known.new_empty(size)) for _ in level.blocks]
-        for i in range(PATCH_SIZE):
+        for i in range(config.patch_size):
             x = known[:, i : i + 1]
             if config.window or i:
                 before = stream[:, -config.window :] if config.window else stream[:, -1:]
                 x = x + level.byte_inputs(before, 1, model.embedding, x.dtype)
             if rows.source is not None:
                 x = x + level.read_source(x[:, None], rows.source, rows.length[:, None])[:, 0]
+            entered = None
+            if config.value_embeddings:
+                entered = stream[:, config.window :][:, -1:]  # [B, 1], at the first position [B, 0]
             for block, (keys, values) in zip(level.blocks, caches, strict=True):
-                q, k, v = block.attention.heads(block.norm_1(x))  # [B, 1, H, K]
+                q, k, v = block.attention.heads(block.norm_1(x), entered=entered)  # [B, 1, H, K]
                 keys[:, :, i], values[:, :, i] = k[:, 0], v[:, 0]
                 mixed = attend_plain(
                     q, keys[:, :, : i + 1].transpose(1, 2), values[:, :, : i + 1].transpose(1, 2),
@@ -182,7 +185,7 @@ class Decoder:
             stream = torch.cat((stream, new[:, None]), dim=1)
         for number in rows.number.tolist():
             self._forced[number] = b""
-        self._position[rows.number] += PATCH_SIZE
+        self._position[rows.number] += self._patch_size
         return stream[:, config.window :]
 
     def _choose(self, rows: Rows, logits: Tensor, i: int) -> NDArray[np.int64]:
@@ -206,15 +209,15 @@ class Decoder:
             self._on_bytes(self._batch.numbers[which], bytes((token,)))
 
     def _forced_tokens(self, rows: Rows) -> NDArray[np.int64]:
-        """Return `[B, 16]`: given bytes of the patch that a prompt ends in, -1 where free."""
-        forced = np.full((len(rows.number), PATCH_SIZE), -1, dtype=np.int64)
+        """Return `[B, C]`: given bytes of the patch that a prompt ends in, -1 where free."""
+        forced = np.full((len(rows.number), self._patch_size), -1, dtype=np.int64)
         for row, number in enumerate(rows.number.tolist()):
             given = self._forced[number]
             forced[row, : len(given)] = np.frombuffer(given, dtype=np.uint8)
         return forced
 
     def _append(self, rows: Rows, tokens: Tensor) -> None:
-        """Run the patch level over one new patch `tokens [B, 16]` a row."""
+        """Run the patch level over one new patch `tokens [B, C]` a row."""
         model, level = self._model, self._model.patch_level
         at = rows.length
         num_cached = int(at.max()) + 1
@@ -236,13 +239,13 @@ class Decoder:
         rows.hidden = level.norm(x)
         rows.length = at + 1
         if rows.earlier.shape[1]:
-            rows.earlier = torch.cat((rows.earlier, tokens), dim=1)[:, PATCH_SIZE:]
+            rows.earlier = torch.cat((rows.earlier, tokens), dim=1)[:, self._patch_size :]
 
 
-def _whole_patches(prompt: Prompt) -> PatchedSample:
+def _whole_patches(prompt: Prompt, patch_size: int) -> PatchedSample:
     """Return the patches of a prompt that are complete, its source's and extensions among them."""
-    whole = len(prompt.given) // PATCH_SIZE * PATCH_SIZE
+    whole = len(prompt.given) // patch_size * patch_size
     segments = [Segment(extension=prompt.extension, data=prompt.given[:whole])]
     if prompt.source is not None:
         segments.insert(0, prompt.source)
-    return layout(segments, end=False)
+    return layout(segments, end=False, patch_size=patch_size)

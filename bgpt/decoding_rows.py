@@ -3,7 +3,8 @@
 
 It runs no part of the model; `bgpt.decoder` does.
 
-Shapes: B rows still in the batch, T cached patches, H heads, K width a head, D patch width.
+Shapes: B rows still in the batch, T cached patches, C bytes a patch, H heads, K width a head,
+D patch width.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Rows:
     hidden: Tensor
     """`[B, D]` what the patch level says of the next patch."""
     earlier: Tensor
-    """`[B, 16 * n]` tokens right before the next patch."""
+    """`[B, C * n]` tokens right before the next patch."""
     keys: list[Tensor]
     """Per layer `[B, T, H, K]`, in memory as `[B, H, T, K]`: attention reads it without a copy."""
     values: list[Tensor]

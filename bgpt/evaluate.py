@@ -13,6 +13,7 @@ from typing import final
 import torch
 
 from bgpt.bits_per_byte import bits_per_byte
+from bgpt.config import PATCH_SIZE
 from bgpt.data import SampleStream, SampleView, TrainingSample, patch_batch
 from bgpt.model import Bgpt
 from bgpt.patching import TooLong, num_patches
@@ -21,7 +22,7 @@ from bgpt.ranks import ALONE, Ranks
 from bgpt.telemetry import Evaluation
 
 MAX_BATCH_PATCHES = 2048
-"""Patches in one batch of evaluation, padding included; bounds memory."""
+"""Patches of 16 bytes in one batch of evaluation, padding included; bounds memory."""
 
 
 class NotFinite(ValueError):  # noqa: N818 - reads as the sentence the user sees
@@ -40,7 +41,7 @@ def evaluation_samples(
     directions = view.directions or (None,)
     samples = [view.sample(index, direction) for index in range(count) for direction in directions]
     for sample in samples:
-        length = num_patches(sample.segments)
+        length = num_patches(sample.segments, view.patch_size)
         if max_patches is not None and length > max_patches:
             raise TooLong(
                 f"test sample {sample.key} takes {length} patches, and the model reads at most "
@@ -68,10 +69,11 @@ def evaluate(
         raise ValueError("there is nothing to evaluate on")
     odd: list[str] = []
     nats, num_bytes, num_right = 0.0, 0, 0
-    batches = _batches(samples)
+    patch_size = model.config.patch_size
+    batches = _batches(samples, patch_size)
     share = ranks.share(batches)
     for batch_samples in share:
-        batch = patch_batch(batch_samples, "target").to(device)
+        batch = patch_batch(batch_samples, "target", patch_size=patch_size).to(device)
         scores = model.score(batch, dtype)
         is_byte = batch.loss_mask & (batch.patches != EOP)
         nats += float(scores.nats.double().sum())
@@ -81,7 +83,7 @@ def evaluate(
         num_right += int((is_byte & (scores.predicted == batch.patches)).sum())
     if ranks.is_sharded and len(share) * ranks.count < len(batches):
         # Another rank has one batch more, and can gather weights with all of them alone.
-        model.score(patch_batch(batches[0], "target").to(device), dtype)
+        model.score(patch_batch(batches[0], "target", patch_size=patch_size).to(device), dtype)
     nats, all_bytes, all_right = ranks.sums(nats, num_bytes, num_right)
     if not math.isfinite(nats):
         shown = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
@@ -129,12 +131,13 @@ class Evaluations:
         return whole, by_corpus
 
 
-def _batches(samples: Sequence[TrainingSample]) -> list[list[TrainingSample]]:
+def _batches(samples: Sequence[TrainingSample], patch_size: int) -> list[list[TrainingSample]]:
     """Return the samples in batches of like length."""
-    ordered = sorted(samples, key=lambda sample: num_patches(sample.segments))
+    most = MAX_BATCH_PATCHES * PATCH_SIZE // patch_size
+    ordered = sorted(samples, key=lambda sample: num_patches(sample.segments, patch_size))
     batches: list[list[TrainingSample]] = [[]]
     for sample in ordered:
-        if (len(batches[-1]) + 1) * num_patches(sample.segments) > MAX_BATCH_PATCHES:
+        if (len(batches[-1]) + 1) * num_patches(sample.segments, patch_size) > most:
             batches.append([])
         batches[-1].append(sample)
     return [batch for batch in batches if batch]

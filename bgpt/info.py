@@ -10,7 +10,7 @@ from typing import Any
 
 from bgpt.checkpoint import CONFIG_FILE, CheckpointError, model_folder, read_config
 from bgpt.classifier_folder import Kind, kind_of
-from bgpt.config import PATCH_SIZE, PRESETS, ModelConfig
+from bgpt.config import PRESETS, ModelConfig
 from bgpt.counts import Flops, Parameters, count_flops, count_parameters
 from simulators.suggest import unknown_name
 
@@ -42,7 +42,7 @@ class ModelInfo:
         lines += [f"  {key:<20} {value:>15,}" for key, value in asdict(self.parameters).items()]
         if self.flops is not None:
             source = self.flops.source_patches
-            num_bytes = PATCH_SIZE * self.flops.patches
+            num_bytes = self.config.patch_size * self.flops.patches
             lines += ["", f"FLOPs of a sequence of {self.flops.patches} patches"]
             lines[-1] += f", {source} of them its source" if source else ""
             for key, value in (("forward", self.flops.forward), ("training", self.flops.training)):

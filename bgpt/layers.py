@@ -19,6 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bgpt.config import ModelConfig
+from bgpt.protocol import NUM_TOKENS
 
 EPSILON = 1e-5
 """GPT-2's; used by every norm."""
@@ -199,16 +200,30 @@ def round_up(size: int, least: int = 16) -> int:
 class Attention(nn.Module):
     """Projections of multi-head self-attention; the attending itself is the caller's."""
 
-    def __init__(self, config: ModelConfig, width: int, num_heads: int) -> None:
+    def __init__(
+        self, config: ModelConfig, width: int, num_heads: int, *, has_value_table: bool = False
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.qk_norm = config.qk_norm
         self.qkv = Linear(width, 3 * width, bias=config.biases)
         self.out = Linear(width, width, bias=config.biases)
+        self.value_table = nn.Embedding(NUM_TOKENS, width) if has_value_table else None
 
-    def heads(self, x: Tensor, positions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys, values `[..., H, K]` of `x [..., D]`."""
+    def heads(
+        self, x: Tensor, positions: Tensor | None = None, entered: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys, values `[..., H, K]` of `x [..., D]`.
+
+        With a value table, the rows of tokens `entered [P, L]` are added to the values of the last
+        L positions of `x [P, Q, D]`; L may be 0.
+        """
         q, k, v = self.qkv(x).view(*x.shape[:-1], 3, self.num_heads, -1).unbind(-3)
+        if self.value_table is not None:
+            assert entered is not None
+            added = self.value_table(entered).to(v.dtype)  # [P, L, D]
+            added = F.pad(added, (0, 0, x.shape[-2] - entered.shape[-1], 0))
+            v = v + added.view_as(v)
         if self.qk_norm:
             q, k = rms_norm(q), rms_norm(k)
         if positions is not None:
@@ -236,16 +251,33 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """A pre-norm transformer block. Decoding runs its parts, because caches differ by level."""
 
-    def __init__(self, config: ModelConfig, width: int, num_heads: int, inner: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        width: int,
+        num_heads: int,
+        inner: int,
+        *,
+        has_value_table: bool = False,
+    ) -> None:
         super().__init__()
         self.norm_1 = make_norm(config, width)
-        self.attention = Attention(config, width, num_heads)
+        self.attention = Attention(config, width, num_heads, has_value_table=has_value_table)
         self.norm_2 = make_norm(config, width)
         self.feed_forward = FeedForward(config, width, inner)
 
-    def forward(self, x: Tensor, attend: Attend, positions: Tensor | None = None) -> Tensor:
-        """Map `[..., D]` to `[..., D]`; `positions` are those that attention rotates by."""
-        mixed = attend(*self.attention.heads(self.norm_1(x), positions))
+    def forward(
+        self,
+        x: Tensor,
+        attend: Attend,
+        positions: Tensor | None = None,
+        entered: Tensor | None = None,
+    ) -> Tensor:
+        """Map `[..., D]` to `[..., D]`; `positions` are those that attention rotates by.
+
+        `entered` are the tokens whose value embeddings count, see `Attention.heads`.
+        """
+        mixed = attend(*self.attention.heads(self.norm_1(x), positions, entered))
         x = x + self.attention.out(mixed.flatten(-2))
         return x + self.feed_forward(self.norm_2(x))
 
@@ -294,11 +326,12 @@ def slide(embedded: Tensor, weight: Tensor, num_positions: int) -> Tensor:
     """Return `[P, num_positions, W]`: a linear map of the window that ends at every position.
 
     `embedded [P, window + num_positions - 1, E]`, `weight [W, window * E]`. Positions go in groups
-    of 8 through one wide product with shifted copies of the weight: on a CPU as fast as a
-    convolution (27 and 30 ms for 896 patches) and twice as fast as unfolding every position.
+    of 8 (or 4, 2, 1, whatever divides their number) through one wide product with shifted copies of
+    the weight: on a CPU as fast as a convolution (27 and 30 ms for 896 patches) and twice as fast
+    as unfolding every position.
     """
     width, window = len(weight), weight.shape[1] // embedded.shape[2]
-    group = min(8, num_positions)
+    group = math.gcd(8, num_positions)
     skip = embedded.shape[2]
     shifted = [F.pad(weight, (i * skip, (group - 1 - i) * skip)) for i in range(group)]
     wide = torch.cat(shifted)  # [group * W, (window + group - 1) * E]

@@ -5,8 +5,8 @@ One class for the paper's architecture and for the compact relative; `ModelConfi
 are in. It holds no training loop, no decoding loop and no files. Only patches that carry loss go
 through the byte level, and padding goes through nothing but attention.
 
-Shapes: B samples, T patches of the longest, N patches in all, P scored patches, 16 bytes a patch,
-D patch width, W byte width, E width of the shared byte embedding.
+Shapes: B samples, T patches of the longest, N patches in all, P scored patches, C bytes a patch
+(`patch_size`), D patch width, W byte width, E width of the shared byte embedding.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bgpt.byte_level import ByteContext, ByteLevel, SourceMemory
-from bgpt.config import PATCH_SIZE, ModelConfig
+from bgpt.config import ModelConfig
 from bgpt.layers import fast_dtype, ragged, round_up, take_rows
 from bgpt.packing import packed
 from bgpt.patch_level import PatchLevel
@@ -41,9 +41,9 @@ class TokenScores:
     """What the model says of every scored token, teacher forced."""
 
     nats: Tensor
-    """`[B, T, 16]` float32, -log p; 0 where nothing is scored."""
+    """`[B, T, C]` float32, -log p; 0 where nothing is scored."""
     predicted: Tensor
-    """`[B, T, 16]` int64, the likeliest token; -1 where nothing is scored."""
+    """`[B, T, C]` int64, the likeliest token; -1 where nothing is scored."""
 
 
 class Bgpt(nn.Module):
@@ -86,7 +86,7 @@ class Bgpt(nn.Module):
         return TokenScores(nats=nats, predicted=predicted)
 
     def token_nats(self, batch: PatchBatch) -> Tensor:
-        """Return -log p `[B, T, 16]` of every scored token, 0 elsewhere."""
+        """Return -log p `[B, T, C]` of every scored token, 0 elsewhere."""
         return self.score(batch).nats
 
     def num_parameters(self) -> int:
@@ -97,13 +97,14 @@ class Bgpt(nn.Module):
         self, batch: PatchBatch, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits `[S, 257]` and targets `[S]` of the scored tokens, and their places."""
-        longest = batch.patches.shape[1]
+        longest, size = batch.patches.shape[1:]
+        assert size == self.config.patch_size, "samples were laid out for another patch_size"
         places = batch.loss_mask.any(dim=2).flatten().nonzero()[:, 0]  # [P] in B * T
         # Nothing is predicted from a row's last patch, so the patch level stops one before.
         lengths = (batch.num_patches - 1).clamp(min=1)
         rows = ragged(lengths)
         shared = packed(lengths, rows, dtype) if batch.is_packed else None
-        tokens = take_rows(batch.patches, rows)  # [R, 16]
+        tokens = take_rows(batch.patches, rows)  # [R, C]
         hidden = rows.pad(self.patch_level(tokens, rows, self.embedding, dtype, shared))
         source = self.source_memory(batch, hidden)
         idle = round_up(len(places)) - len(places)
@@ -121,10 +122,10 @@ class Bgpt(nn.Module):
             source,
             places,
             longest,
-        )  # [P + idle, 16, W]
-        mask = batch.loss_mask.flatten(0, 1)[places]  # [P, 16]
+        )  # [P + idle, C, W]
+        mask = batch.loss_mask.flatten(0, 1)[places]  # [P, C]
         within = mask.flatten().nonzero()[:, 0]
-        where = (places[:, None] * PATCH_SIZE + torch.arange(16, device=places.device))[mask]
+        where = (places[:, None] * size + torch.arange(size, device=places.device))[mask]
         padded = F.pad(within, (0, round_up(len(within)) - len(within)))
         x = x.reshape(-1, x.shape[-1]).index_select(0, padded)
         logits = self.byte_level.logits(x, self.embedding)[: len(within)]
@@ -157,8 +158,9 @@ def initialise(model: Bgpt) -> None:
             parameter.zero_()
         elif parameter.dim() == 1:
             parameter.fill_(1.0)
-        elif config.zero_init_outputs and (
-            name.endswith(("attention.out.weight", "down.weight", "source_out.weight"))
+        elif name.endswith("value_table.weight") or (
+            config.zero_init_outputs
+            and name.endswith(("attention.out.weight", "down.weight", "source_out.weight"))
         ):
             parameter.zero_()
         elif gpt2 or leaf == "positions":

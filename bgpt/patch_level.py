@@ -3,14 +3,14 @@
 
 It knows no single bytes beyond its patch embedding; those are `bgpt.byte_level`'s.
 
-Shapes: B samples, T patches of the longest row, R patches in flat form, D width.
+Shapes: B samples, T patches of the longest row, R patches in flat form, C bytes a patch, D width.
 """
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bgpt.config import PATCH_SIZE, ModelConfig
+from bgpt.config import ModelConfig
 from bgpt.layers import Block, Blocks, Linear, Ragged, attend_causal, make_norm
 from bgpt.packing import FlatSamples, PackedRows
 from bgpt.protocol import NUM_TOKENS
@@ -24,10 +24,11 @@ class PatchLevel(nn.Module):
         self.config = config
         width = config.patch_width
         if config.byte_embedding is None:
-            self.table = nn.Parameter(torch.empty(PATCH_SIZE * NUM_TOKENS, width))
+            self.table = nn.Parameter(torch.empty(config.patch_size * NUM_TOKENS, width))
             self.table_bias = nn.Parameter(torch.empty(width))
         else:
-            self.join = Linear(PATCH_SIZE * config.byte_embedding, width, bias=config.biases)
+            inputs = config.patch_size * config.byte_embedding
+            self.join = Linear(inputs, width, bias=config.biases)
         if config.positions == "learned":
             self.positions = nn.Parameter(torch.empty(config.max_patches, width))
         self.blocks = Blocks(
@@ -39,10 +40,10 @@ class PatchLevel(nn.Module):
     def embed(
         self, tokens: Tensor, at: Tensor, embedding: nn.Embedding | None, dtype: torch.dtype
     ) -> Tensor:
-        """Return `[R, D]` of patches `tokens [R, 16]` that stand at positions `at [R]`."""
+        """Return `[R, D]` of patches `tokens [R, C]` that stand at positions `at [R]`."""
         if embedding is None:
-            # A one-hot vector times a matrix is a sum of 16 look-ups.
-            offsets = torch.arange(PATCH_SIZE, device=tokens.device) * NUM_TOKENS
+            # A one-hot vector times a matrix is a sum of C look-ups.
+            offsets = torch.arange(tokens.shape[1], device=tokens.device) * NUM_TOKENS
             x = F.embedding_bag(tokens + offsets, self.table, mode="sum") + self.table_bias
         else:
             x = self.join(embedding(tokens).flatten(1).to(dtype))

@@ -1,9 +1,11 @@
 # pyright: reportUnknownMemberType=false
 """A sample as a sequence of patches: the layout, what of it is scored, and batches of them.
 
-Layout: an extension patch, the file's bytes in patches of 16 padded with `EOP`, for a conversion
-the same again for the target, and one end patch of 16 `EOP`. Nothing is ever truncated: what is
-too long is an error. This module knows nothing of shards or of the model.
+Layout: an extension patch, the file's bytes in patches padded with `EOP`, for a conversion the same
+again for the target, and one end patch of nothing but `EOP`. Nothing is ever truncated: what is too
+long is an error. This module knows nothing of shards or of the model.
+
+Shapes: B samples, T patches of the longest, C bytes a patch (`patch_size`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ LossRegion = Literal["target", "file", "tokens"]
 
 - `target`: the last segment's bytes from `scored_from` on, and the first `EOP` after them;
 - `file`: the bytes of all segments, and the first `EOP` after each, if it has one;
-- `tokens`: the authors' way, all 16 tokens of every patch but the first.
+- `tokens`: the authors' way, all tokens of every patch but the first.
 """
 
 
@@ -37,9 +39,9 @@ class PatchedSample:
     """One sample as patches."""
 
     tokens: NDArray[np.int16]
-    """`[T, 16]`, 0..256."""
+    """`[T, C]`, 0..256."""
     loss_mask: NDArray[np.bool_]
-    """`[T, 16]`, true for tokens that count. Never in patch 0."""
+    """`[T, C]`, true for tokens that count. Never in patch 0."""
     source_patches: int
     """Patches 1 .. `source_patches` hold the source segment's bytes; 0 without a source."""
 
@@ -53,9 +55,9 @@ class PatchBatch:
     """Samples of several lengths, padded on the right to the longest with `EOP` patches."""
 
     patches: Tensor
-    """`[B, T, 16]` int64 tokens, 0..256."""
+    """`[B, T, C]` int64 tokens, 0..256."""
     loss_mask: Tensor
-    """`[B, T, 16]` bool, true for tokens that count; false in padding and in patch 0."""
+    """`[B, T, C]` bool, true for tokens that count; false in padding and in patch 0."""
     num_patches: Tensor
     """`[B]` int64, true length of each row."""
     source_patches: Tensor
@@ -111,13 +113,23 @@ class PatchBatch:
         )
 
 
-def num_patches(segments: Sequence[Segment]) -> int:
+def num_patches(segments: Sequence[Segment], patch_size: int = PATCH_SIZE) -> int:
     """Return how many patches the layout of `segments` takes.
 
     >>> num_patches([Segment(extension="bin", data=b"x" * 16)])
     3
     """
-    return 1 + sum(1 + -(-len(segment.data) // PATCH_SIZE) for segment in segments)
+    return 1 + sum(1 + -(-len(segment.data) // patch_size) for segment in segments)
+
+
+def require_extension(extension: str, patch_size: int) -> None:
+    """Refuse an extension that does not fit a patch.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if len(extension.encode()) > patch_size:
+        raise ValueError(f"extension {extension!r} is longer than a patch of {patch_size} bytes")
 
 
 def layout(
@@ -127,6 +139,7 @@ def layout(
     loss: LossRegion = "target",
     max_patches: int | None = None,
     end: bool = True,
+    patch_size: int = PATCH_SIZE,
 ) -> PatchedSample:
     """Lay one sample out: a file, or a source and a target.
 
@@ -135,7 +148,8 @@ def layout(
 
     Raises:
         TooLong: more than `max_patches` patches.
-        ValueError: no segment or more than two, or `scored_from` outside the last segment.
+        ValueError: no segment or more than two, `scored_from` outside the last segment, or an
+            extension that is longer than a patch.
     """
     if not 1 <= len(segments) <= 2:
         raise ValueError(f"a sample has one or two segments, not {len(segments)}")
@@ -144,25 +158,24 @@ def layout(
             f"scored_from {scored_from} lies outside the last segment, "
             f"which has {len(segments[-1].data)} bytes"
         )
-    length = num_patches(segments)
+    length = num_patches(segments, patch_size)
     if max_patches is not None and length > max_patches:
         raise TooLong(
             f"a sample of {sum(len(s.data) for s in segments)} bytes takes {length} patches, "
             f"the model reads at most {max_patches}"
         )
-    tokens = np.full(length * PATCH_SIZE, EOP, dtype=np.int16)
-    mask = np.zeros(length * PATCH_SIZE, dtype=np.bool_)
+    tokens = np.full(length * patch_size, EOP, dtype=np.int16)
+    mask = np.zeros(length * patch_size, dtype=np.bool_)
     at = 0
     source_patches = 0
     for number, segment in enumerate(segments):
         name = segment.extension.encode("ascii")
-        if len(name) > PATCH_SIZE:
-            raise ValueError(f"extension {segment.extension!r} is longer than {PATCH_SIZE} bytes")
+        require_extension(segment.extension, patch_size)
         tokens[at : at + len(name)] = np.frombuffer(name, dtype=np.uint8)
-        first = at + PATCH_SIZE
+        first = at + patch_size
         stop = first + len(segment.data)
         tokens[first:stop] = np.frombuffer(segment.data, dtype=np.uint8)
-        at = first + -(-len(segment.data) // PATCH_SIZE) * PATCH_SIZE
+        at = first + -(-len(segment.data) // patch_size) * patch_size
         is_target = number == len(segments) - 1
         if loss == "target" and is_target:
             mask[first + scored_from : stop + 1] = True
@@ -170,22 +183,22 @@ def layout(
             # A source that fills its last patch has no EOP: the target's extension ends it.
             mask[first : stop + 1 if is_target else min(stop + 1, at)] = True
         if not is_target:
-            source_patches = (at - first) // PATCH_SIZE
+            source_patches = (at - first) // patch_size
     if loss == "tokens":
-        mask[PATCH_SIZE:] = True
+        mask[patch_size:] = True
     kept = length if end else length - 1
     return PatchedSample(
-        tokens=tokens.reshape(length, PATCH_SIZE)[:kept],
-        loss_mask=mask.reshape(length, PATCH_SIZE)[:kept],
+        tokens=tokens.reshape(length, patch_size)[:kept],
+        loss_mask=mask.reshape(length, patch_size)[:kept],
         source_patches=source_patches,
     )
 
 
 def collate(samples: Sequence[PatchedSample]) -> PatchBatch:
-    """Pad samples to the longest of them."""
-    longest = max(len(sample) for sample in samples)
-    patches = np.full((len(samples), longest, PATCH_SIZE), EOP, dtype=np.int64)
-    loss_mask = np.zeros((len(samples), longest, PATCH_SIZE), dtype=np.bool_)
+    """Pad samples, whose patches are of one size, to the longest of them."""
+    longest, patch_size = max(len(sample) for sample in samples), samples[0].tokens.shape[1]
+    patches = np.full((len(samples), longest, patch_size), EOP, dtype=np.int64)
+    loss_mask = np.zeros((len(samples), longest, patch_size), dtype=np.bool_)
     for row, sample in enumerate(samples):
         patches[row, : len(sample)] = sample.tokens
         loss_mask[row, : len(sample)] = sample.loss_mask

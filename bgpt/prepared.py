@@ -45,13 +45,17 @@ def prepare(samples: Sequence[DrawnSample], config: TrainConfig, ranks: Ranks = 
     share = ranks.share(samples)
     is_idle = not share
     parts = [list(samples[:1])] if is_idle else _parts(share, config.accumulate)
+    patch_size = samples[0].view.patch_size
     return Prepared(
         num_samples=len(samples),
         num_bytes=sum(sample.num_bytes for sample in samples),
         parts=tuple(
             Part(
                 batch=patch_batch(
-                    [sample.read() for sample in part], config.loss, is_packed=config.packing
+                    [sample.read() for sample in part],
+                    config.loss,
+                    is_packed=config.packing,
+                    patch_size=patch_size,
                 ),
                 corpora=tuple(sample.corpus for sample in part),
             )

@@ -170,6 +170,7 @@ def _view(reader: SampleReader, corpus: Corpus, config: RunConfig) -> SampleView
         extensions=corpus.extensions,
         prompt_bytes=corpus.prompt_bytes,
         directions=directions,
+        patch_size=config.model.patch_size,
     )
 
 

@@ -82,19 +82,25 @@ def score_file(
     """
     if not file.data:
         raise ValueError(f"{name}: is empty; there is no bits per byte of no bytes")
+    size = model.config.patch_size
     try:
-        patched = layout([file], loss="tokens", max_patches=model.config.max_patches)
+        patched = layout(
+            [file], loss="tokens", max_patches=model.config.max_patches, patch_size=size
+        )
     except TooLong as error:
         raise TooLong(f"{name}: {error}") from error
     batch = collate([patched]).to(next(model.parameters()).device)
-    nats = model.score(batch, dtype).nats[0].cpu().double()  # [T, 16]
-    total_nats = float(nats[torch.from_numpy(layout([file], loss="target").loss_mask)].sum())
+    nats = model.score(batch, dtype).nats[0].cpu().double()  # [T, C]
+    scored = layout([file], loss="target", patch_size=size).loss_mask
+    total_nats = float(nats[torch.from_numpy(scored)].sum())
     return FileScore(
         file=name,
         bytes=len(file.data),
         total_nats=total_nats,
         bits_per_byte=bits_per_byte(total_nats, len(file.data)),
-        authors_nats_per_token=authors_nats_per_token(float(nats.sum()), num_patches([file])),
+        authors_nats_per_token=authors_nats_per_token(
+            float(nats.sum()), num_patches([file], size), size
+        ),
     )
 
 
@@ -114,7 +120,8 @@ def evaluate_corpus(
         ValueError: the model was trained on another kind of corpus.
     """
     opened = Corpus.open(corpus)
-    directions: object = read_config(model)[1].get("directions")
+    config, provenance = read_config(model)
+    directions: object = provenance.get("directions")
     view = SampleView(
         opened.side("test"),
         extensions=opened.extensions,
@@ -124,11 +131,12 @@ def evaluate_corpus(
             if isinstance(directions, dict)
             else {}
         ),
+        patch_size=config.patch_size,
     )
-    loaded = load_model(model)
-    view.check_lengths(loaded.config.max_patches)
+    view.check_lengths(config.max_patches)
     samples = evaluation_samples(view, limit)
-    return evaluate(weighing_copy(loaded, dtype, device), samples, device, dtype=dtype)
+    ready = weighing_copy(load_model(model), dtype, device)
+    return evaluate(ready, samples, device, dtype=dtype)
 
 
 def _fitting(directions: Mapping[str, float], corpus: Corpus) -> dict[str, float]:

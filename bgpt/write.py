@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import final
 
 from bgpt.checkpoint import load_model, read_config
-from bgpt.config import PATCH_SIZE
 from bgpt.decoder import Written
 from bgpt.decoding_copy import DecodingModel, prepare
 from bgpt.generate import Decoding, decode, nothing
@@ -56,9 +55,9 @@ class Writer:
             TooLong: none.
         """
         file = Segment(extension=prompt.extension, data=prompt.given)
-        used = num_patches([file] if prompt.source is None else [prompt.source, file])
-        longest = self.config.max_patches
-        room = (longest - used) * PATCH_SIZE + -len(prompt.given) % PATCH_SIZE
+        longest, size = self.config.max_patches, self.config.patch_size
+        used = num_patches([file] if prompt.source is None else [prompt.source, file], size)
+        room = (longest - used) * size + -len(prompt.given) % size
         if room < 1:
             raise TooLong(
                 f"what is given takes {used} of the {longest} patches that the model reads; "
