@@ -24,6 +24,10 @@ TINY: dict[str, ModelConfig] = {
     "compact-cpu": _shrink(compact_cpu()),
     "compact-music": _shrink(compact_music()),
     "rotary": replace(_shrink(compact_cpu()), positions="rotary", window=5, prev_layers=1),
+    "music-8": replace(_shrink(compact_music()), patch_size=8),
+    "cpu-32": replace(_shrink(compact_cpu()), patch_size=32, value_embeddings=True),
+    "paper-12": replace(_shrink(paper()), patch_size=12, value_embeddings=True),
+    "music-values": replace(_shrink(compact_music()), value_embeddings=True),
 }
 
 

@@ -88,6 +88,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "corpora": {"count": 2, "pairs": 1}, "model": MODEL,
             "train": {**TRAIN, "directions": {"abc-to-midi": 1}},
         },
+        "eights": {
+            "corpus": "pairs", "model": {**MODEL, "patch_size": 8, "value_embeddings": True},
+            "train": {**TRAIN, "directions": {"abc-to-midi": 1}, "workers": 1, "packing": True},
+        },
         "first-ten": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 10}},
         "too-many": {"corpus": "count", "model": MODEL, "train": {**TRAIN, "train_samples": 99}},
         "no-corpus": {"corpus": "counts", "model": MODEL, "train": TRAIN},
@@ -98,7 +102,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "no-preset": {"corpus": "count", "model": {"preset": "papper"}, "train": TRAIN},
     }  # fmt: skip
     (home / "params.yaml").write_text(yaml.safe_dump({"runs": runs}))
-    for run in ("count", "pairs", "mixed"):
+    for run in ("count", "pairs", "mixed", "eights"):
         assert bgpt(home, "train", run)[0] == 0
     return home
 
@@ -448,13 +452,32 @@ def test_eval_gives_both_figures_of_every_file(home: Path) -> None:
         assert score["total_nats"] != exact["total_nats"]
 
 
-def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path) -> None:
-    _, out, _ = bgpt(
-        home, "eval", "runs/pairs/model", "--corpus", "data/pairs", "--samples", "5", "--json"
-    )
-    assert json.loads(out) == pytest.approx(read_metrics(home / "runs/pairs")[-1]["eval"])
-    _, text, _ = bgpt(home, "eval", "runs/pairs/model", "--corpus", "data/pairs")
+@pytest.mark.parametrize("run", ["pairs", "eights"])
+def test_eval_of_a_corpus_agrees_with_the_runs_own_evaluation(home: Path, run: str) -> None:
+    command = ["eval", f"runs/{run}/model", "--corpus", "data/pairs"]
+    _, out, _ = bgpt(home, *command, "--samples", "5", "--json")
+    assert json.loads(out) == pytest.approx(read_metrics(home / "runs" / run)[-1]["eval"])
+    _, text, _ = bgpt(home, *command)
     assert "8 samples" in text
+
+
+def test_a_model_of_patches_of_8_converts_and_writes_until_it_is_full(home: Path) -> None:
+    (home / "eight.abc").write_text("X:1\nT:x\nL:1/8\nM:4/4\nK:C\nCDEF|\n")
+    assert bgpt(home, "convert", "runs/eights", "eight.abc", "-o", "eight.mid")[0] == 0
+    (home / "eight.bin").write_bytes(bytes(range(13)))
+    command = ["generate", "runs/eights", "--prompt", "eight.bin", "-o", "eights.bin"]
+    assert bgpt(home, *command)[0] == 0
+    assert (home / "eights.bin").stat().st_size <= (16 - 2) * 8
+    (home / "eight.bin").write_bytes(bytes(14 * 8))
+    assert "takes 16 of the 16 patches" in refused(home, *command)
+    (home / "eight.extension").write_bytes(b"x")
+    line = refused(home, "generate", "runs/eights", "--prompt", "eight.extension", "-o", "x")
+    assert "extension 'extension' is longer than a patch of 8 bytes" in line
+    _, out, _ = bgpt(home, "info", "runs/eights", "--json")
+    found = json.loads(out)
+    assert (found["config"]["patch_size"], found["config"]["value_embeddings"]) == (8, True)
+    _, text, _ = bgpt(home, "info", "runs/eights")
+    assert f"{found['flops']['forward'] / (8 * 16):.4g} a byte" in text
 
 
 def test_a_model_of_a_mixture_is_weighed_on_each_corpus_and_simulates_and_converts(

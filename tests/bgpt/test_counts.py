@@ -25,6 +25,9 @@ VARIANTS: dict[str, ModelConfig] = {
     "no learned positions": replace(compact_cpu(), positions="rotary"),
     "biases": replace(compact_cpu(), biases=True, norm="layer"),
     "window and prev": replace(compact_music(), prev=True, prev_layers=1, window=5, biases=True),
+    "patches of 8": replace(compact_cpu(), patch_size=8, value_embeddings=True),
+    "patches of 12": replace(compact_music(), patch_size=12, prev=True),
+    "patches of 32": replace(paper(), patch_size=32, value_embeddings=True, patch_layers=1),
     "untied paper": replace(paper(), tied_head=False, patch_layers=1),
 }  # fmt: skip
 
@@ -57,17 +60,15 @@ def test_the_table_in_the_docs_is_the_formulas() -> None:
         ) in page
 
 
-def sequence(patches: int, source: int) -> PatchBatch:
+def sequence(patches: int, source: int, size: int) -> PatchBatch:
     """A file, or a conversion, of `patches` patches; every token after the first patch scored."""
-    if not source:
-        return collate(
-            [layout([Segment(extension="bin", data=bytes(16 * (patches - 2)))], loss="tokens")]
-        )
-    segments = [
-        Segment(extension="abc", data=bytes(16 * source)),
-        Segment(extension="mid", data=bytes(16 * (patches - source - 3))),
-    ]
-    return collate([layout(segments, loss="tokens")])
+    segments = [Segment(extension="bin", data=bytes(size * (patches - 2)))]
+    if source:
+        segments = [
+            Segment(extension="abc", data=bytes(size * source)),
+            Segment(extension="mid", data=bytes(size * (patches - source - 3))),
+        ]
+    return collate([layout(segments, loss="tokens", patch_size=size)])
 
 
 def counted(work: Callable[[], object]) -> int:
@@ -93,7 +94,7 @@ def test_forward_and_training_flops_by_formula_are_the_profilers(
     # "meta" would be quicker, but what is scored is looked up in the data.
     config = replace(SMALL[name], patch_width=64, byte_width=64, patch_ffn=96, byte_ffn=80,
                      patch_heads=2, byte_heads=4)  # fmt: skip
-    model, batch = Bgpt(config), sequence(patches, source)
+    model, batch = Bgpt(config), sequence(patches, source, config.patch_size)
     assert batch.patches.shape[1] == patches
     assert int(batch.source_patches[0]) == source
     flops = count_flops(config, patches, source)

@@ -46,14 +46,22 @@ class Pairs(Files):
         return [len(self.read(i)[which]) for i in range(len(self))]
 
 
-def view_of_files(num_samples: int, **options: int) -> SampleView:
+def view_of_files(num_samples: int, *, patch_size: int = 16, **options: int) -> SampleView:
     files = Files(num_samples, **options)
-    return SampleView(files, extensions=["bin"], prompt_bytes=0, directions={})
-
-
-def view_of_pairs(num_samples: int, directions: dict[str, float]) -> SampleView:
     return SampleView(
-        Pairs(num_samples), extensions=["abc", "mid"], prompt_bytes=0, directions=directions
+        files, extensions=["bin"], prompt_bytes=0, directions={}, patch_size=patch_size
+    )
+
+
+def view_of_pairs(
+    num_samples: int, directions: dict[str, float], patch_size: int = 16
+) -> SampleView:
+    return SampleView(
+        Pairs(num_samples),
+        extensions=["abc", "mid"],
+        prompt_bytes=0,
+        directions=directions,
+        patch_size=patch_size,
     )
 
 
@@ -65,13 +73,18 @@ def read(batch: list[DrawnSample]) -> list[TrainingSample]:
     return [sample.read() for sample in batch]
 
 
-def test_a_sample_is_as_long_as_its_index_says_before_it_is_read() -> None:
-    for view in (view_of_files(40), view_of_pairs(40, {"abc-to-midi": 1, "midi-to-abc": 1})):
+@pytest.mark.parametrize("patch_size", [8, 16, 32])
+def test_a_sample_is_as_long_as_its_index_says_before_it_is_read(patch_size: int) -> None:
+    directions: dict[str, float] = {"abc-to-midi": 1, "midi-to-abc": 1}
+    for view in (
+        view_of_files(40, patch_size=patch_size),
+        view_of_pairs(40, directions, patch_size),
+    ):
         drawn = view.drawn(np.arange(80), 0)
         assert len(drawn) == 80
         for sample in drawn:
             segments = sample.read().segments
-            assert sample.num_patches == num_patches(segments)
+            assert sample.num_patches == num_patches(segments, patch_size)
             assert sample.num_bytes == sum(len(segment.data) for segment in segments)
             assert sample.read().key == sample.key
 
@@ -209,6 +222,23 @@ def test_a_sample_that_is_too_long_is_named_before_training() -> None:
     view.check_lengths(30)
     with pytest.raises(TooLong, match=r"more than the 20 patches .* sample-\d+, takes 2\d;"):
         view.check_lengths(20)
+
+
+def test_patches_of_another_size_let_other_samples_in() -> None:
+    sizes = [len(Files(50).read(i)[0]) for i in range(50)]
+    for patch_size in (8, 16, 32):
+        view = view_of_files(50, patch_size=patch_size)
+        fitting = sum(2 + -(-size // patch_size) <= 20 for size in sizes)
+        kept, num_dropped = view.without_too_long(20)
+        assert (len(kept), num_dropped) == (fitting, 50 - fitting)
+        assert kept.patch_size == patch_size
+        kept.check_lengths(20)
+        kept.drawn(np.arange(3), 0)
+
+
+def test_an_extension_that_does_not_fit_a_patch_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match="extension 'emulator' is longer than a patch of 4 bytes"):
+        SampleView(Files(3), extensions=["emulator"], prompt_bytes=0, directions={}, patch_size=4)
 
 
 def test_no_samples_are_refused() -> None:

@@ -86,7 +86,8 @@ def test_int8_predictions_differ_a_little(tiny_model: Make, tiny_name: str) -> N
     exact, rounded = model, prepare(model, int8=True).model
     with torch.no_grad():
         hidden = torch.randn(1, model.config.patch_width)
-        earlier = torch.arange(16 * max(1, model.byte_level.num_earlier))[None] % 256
+        num_earlier = model.config.patch_size * max(1, model.byte_level.num_earlier)
+        earlier = torch.arange(num_earlier)[None] % 256
         known = [m.byte_level.known_inputs(hidden, earlier, m.embedding) for m in (exact, rounded)]
     assert (known[0] - known[1]).abs().max() < 0.05 * known[0].abs().max()
     written = decode(prepare(model, int8=True), [prompt] * 3, [30] * 3, Decoding(batch_size=3))

@@ -42,7 +42,7 @@ def decode_without_caches(model: Bgpt, prompt: Prompt, max_bytes: int) -> bytes:
         segments = [Segment(extension=prompt.extension, data=data)]
         if prompt.source is not None:
             segments.insert(0, prompt.source)
-        sample = layout(segments, scored_from=len(data) - 1)
+        sample = layout(segments, scored_from=len(data) - 1, patch_size=model.config.patch_size)
         scores = model.score(collate([sample]))
         token = int(scores.predicted[scores.predicted >= 0][0])
         if token == EOP:
@@ -92,36 +92,45 @@ def whole(prompt: Prompt, written: bytes) -> list[Segment]:
     return [target] if prompt.source is None else [prompt.source, target]
 
 
-# bytes of the source (None: no source), bytes given -> bytes written until 40 patches are full
+# model, bytes of the source (None: no source), bytes given -> bytes until 40 patches are full
 FULL = [
     # patches: extension, given, 37 written, end
-    (None, 16, 37 * 16),
+    ("compact-music", None, 16, 37 * 16),
     # 3 whole patches are read, the 4th is filled up: extension, 38 of bytes, end
-    (None, 33, 38 * 16 - 33),
-    (None, 0, 38 * 16),
+    ("compact-music", None, 33, 38 * 16 - 33),
+    ("compact-music", None, 0, 38 * 16),
     # extension, 3 of the source, extension, 34 written, end
-    (40, 0, 34 * 16),
+    ("compact-music", 40, 0, 34 * 16),
     # the last prompts with any room at all
-    (None, 37 * 16, 16),
-    (None, 37 * 16 + 15, 1),
-    (36 * 16, 0, 16),
+    ("compact-music", None, 37 * 16, 16),
+    ("compact-music", None, 37 * 16 + 15, 1),
+    ("compact-music", 36 * 16, 0, 16),
+    # patches of 8: 5 of the source; of 32
+    ("music-8", None, 33, 38 * 8 - 33),
+    ("music-8", 40, 0, 32 * 8),
+    ("cpu-32", None, 37 * 32 + 31, 1),
 ]
 
 
-@pytest.mark.parametrize(("source_bytes", "given_bytes", "expected"), FULL)
+@pytest.mark.parametrize(("name", "source_bytes", "given_bytes", "expected"), FULL)
 def test_a_full_sequence_ends_a_row_where_the_end_patch_still_fits(
     tiny_model: Make,
     monkeypatch: pytest.MonkeyPatch,
+    name: str,
     source_bytes: int | None,
     given_bytes: int,
     expected: int,
 ) -> None:
-    model = never_ending(tiny_model("compact-music"), monkeypatch)
+    model = never_ending(tiny_model(name), monkeypatch)
     source = None if source_bytes is None else Segment(extension="abc", data=b"x" * source_bytes)
     prompt = Prompt(source=source, extension="bin", given=bytes(given_bytes))
     written = generate(model, [prompt], [10_000])[0]
     assert len(written) == expected
-    sample = layout(whole(prompt, written), max_patches=model.config.max_patches)
+    sample = layout(
+        whole(prompt, written),
+        max_patches=model.config.max_patches,
+        patch_size=model.config.patch_size,
+    )
     assert len(sample) == model.config.max_patches == 40
 
 

@@ -533,6 +533,7 @@ def test_import_never_writes_over_a_folder(pth: Path, tmp_path: Path) -> None:
     [
         ("compact-cpu", "cannot express it: norm is 'rms', theirs is 'layer'"),
         ("compact-music", "cannot express it: norm is 'rms', theirs is 'layer'"),
+        ("paper-12", "cannot express it: patch_size is 12, theirs is 16"),
     ],
 )
 def test_a_model_with_other_parts_is_not_exported(

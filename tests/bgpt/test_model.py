@@ -22,9 +22,11 @@ PAIRS = [
 ]
 
 
-def conversion(source: bytes, target: bytes, loss: LossRegion = "target") -> PatchBatch:
+def conversion(
+    source: bytes, target: bytes, loss: LossRegion = "target", size: int = 16
+) -> PatchBatch:
     segments = [Segment(extension="abc", data=source), Segment(extension="mid", data=target)]
-    return collate([layout(segments, loss=loss)])
+    return collate([layout(segments, loss=loss, patch_size=size)])
 
 
 def test_the_paper_preset_has_the_papers_parameters() -> None:
@@ -40,7 +42,7 @@ def test_the_loss_is_the_sum_of_the_scores(
 ) -> None:
     model = tiny_model(tiny_name)
     for source, target in PAIRS:
-        batch = conversion(source, target, loss)
+        batch = conversion(source, target, loss, model.config.patch_size)
         sums, scores = model.loss(batch), model.score(batch)
         assert sums.num_tokens == batch.num_tokens == int(batch.loss_mask.sum())
         assert sums.num_bytes == batch.num_bytes
@@ -51,11 +53,14 @@ def test_the_loss_is_the_sum_of_the_scores(
 
 def test_what_a_sample_costs_does_not_depend_on_its_batch(tiny_model: Make, tiny_name: str) -> None:
     model = tiny_model(tiny_name)
-    samples = [
-        layout([Segment(extension="abc", data=source), Segment(extension="mid", data=target)])
+    size = model.config.patch_size
+    segments = [
+        [Segment(extension="abc", data=source), Segment(extension="mid", data=target)]
         for source, target in PAIRS
     ]
-    samples.append(layout([Segment(extension="bin", data=bytes(range(90)))], scored_from=30))
+    samples = [layout(pair, patch_size=size) for pair in segments]
+    file = Segment(extension="bin", data=bytes(range(90)))
+    samples.append(layout([file], scored_from=30, patch_size=size))
     together = model.token_nats(collate(samples)).double().sum(dim=(1, 2))
     alone = torch.stack([model.token_nats(collate([s])).double().sum() for s in samples])
     # Single samples differ in float32's last digits; the figure over all of them does not move.
@@ -67,43 +72,51 @@ def test_what_a_sample_costs_does_not_depend_on_its_batch(tiny_model: Make, tiny
 @pytest.mark.parametrize("changed", [0, 1, 20, 33, 47])
 def test_no_token_depends_on_a_later_one(tiny_model: Make, tiny_name: str, changed: int) -> None:
     model = tiny_model(tiny_name)
+    size = model.config.patch_size
     target = bytes(range(48))
     other = bytearray(target)
     other[changed] ^= 0xFF
     for loss in ("target", "file"):
-        first = model.token_nats(conversion(b"X:1\nABC", target, loss)).flatten()
-        second = model.token_nats(conversion(b"X:1\nABC", bytes(other), loss)).flatten()
-        at = (1 + 1 + 1) * 16 + changed
+        first = model.token_nats(conversion(b"X:1\nABC", target, loss, size)).flatten()
+        second = model.token_nats(conversion(b"X:1\nABC", bytes(other), loss, size)).flatten()
+        at = (1 + 1 + 1) * size + changed
         assert torch.allclose(first[:at], second[:at], atol=1e-6)
         assert not torch.allclose(first[at:], second[at:], atol=1e-6)
 
 
 def test_no_source_byte_depends_on_a_later_one(tiny_model: Make, tiny_name: str) -> None:
     model = tiny_model(tiny_name)
-    first = model.token_nats(conversion(bytes(range(64)), b"MThd", "file")).flatten()
-    second = model.token_nats(conversion(bytes(range(63)) + b"~", b"MThd", "file")).flatten()
-    at = 16 + 63
+    size = model.config.patch_size
+    first, second = (
+        model.token_nats(conversion(source, b"MThd", "file", size)).flatten()
+        for source in (bytes(range(64)), bytes(range(63)) + b"~")
+    )
+    at = size + 63
     assert torch.allclose(first[:at], second[:at], atol=1e-6)
     assert not torch.allclose(first[at:], second[at:], atol=1e-6)
 
 
 def test_every_target_byte_sees_the_source(tiny_model: Make, tiny_name: str) -> None:
     model = tiny_model(tiny_name)
-    first = model.token_nats(conversion(b"X:1\nABC", b"MThd" * 9))[0, 3:5]
-    second = model.token_nats(conversion(b"X:1\nABD", b"MThd" * 9))[0, 3:5]
-    assert bool(((first - second).abs() > 1e-6).all())
+    first, second = (
+        conversion(source, b"MThd" * 9, size=model.config.patch_size)
+        for source in (b"X:1\nABC", b"X:1\nABD")
+    )
+    assert int(first.loss_mask.sum()) == 37
+    moved = (model.token_nats(first) - model.token_nats(second)).abs() > 1e-6
+    assert torch.equal(moved, first.loss_mask)
 
 
 def test_every_parameter_learns(tiny_model: Make, tiny_name: str) -> None:
     model = tiny_model(tiny_name)
-    model.loss(conversion(*PAIRS[1], "file")).nats.backward()
+    model.loss(conversion(*PAIRS[1], "file", model.config.patch_size)).nats.backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
 
 
 def test_bfloat16_stays_close_to_float32(tiny_model: Make, tiny_name: str) -> None:
     model = tiny_model(tiny_name)
-    batch = conversion(*PAIRS[1])
+    batch = conversion(*PAIRS[1], size=model.config.patch_size)
     exact = float(model.loss(batch).nats.detach())
     model.config = replace(model.config, bf16=True)
     assert float(model.loss(batch).nats.detach()) == pytest.approx(exact, rel=0.02)
@@ -122,6 +135,31 @@ def test_an_untrained_compact_model_is_nearly_uniform(name: str) -> None:
     assert float(model.score(batch).nats.sum()) / batch.num_tokens == pytest.approx(
         math.log(257), rel=0.1
     )
+
+
+def test_a_batch_of_another_patch_size_is_refused(tiny_model: Make) -> None:
+    with pytest.raises(AssertionError, match="laid out for another patch_size"):
+        tiny_model("music-8").score(conversion(*PAIRS[0]))
+
+
+def test_value_embeddings_begin_as_nothing_and_then_tell_bytes_apart() -> None:
+    config = replace(preset("compact-music"), bf16=False)
+    plain, valued = Bgpt(config), Bgpt(replace(config, value_embeddings=True))
+    odd = valued.load_state_dict(plain.state_dict(), strict=False)
+    assert odd.missing_keys == ["byte_level.blocks.0.attention.value_table.weight"]
+    torch.manual_seed(0)
+    for parameter in plain.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    valued.load_state_dict(plain.state_dict(), strict=False)
+    batch = conversion(*PAIRS[1])
+    before = plain.token_nats(batch)
+    assert torch.equal(valued.token_nats(batch), before)
+    table = valued.byte_level.blocks[0].get_parameter("attention.value_table.weight")
+    with torch.no_grad():
+        table[ord("d")] = 1.0  # the target is MThdMThd...: it enters every 4th position
+    moved = (valued.token_nats(batch) - before)[batch.loss_mask].abs() > 1e-6
+    # In a patch, nothing before its first "d"; then all. The next patch's first byte has none.
+    assert moved.tolist() == ([False] * 4 + [True] * 12) * 4 + [False]
 
 
 def test_numeric_codes_tell_all_bytes_apart() -> None:

@@ -93,7 +93,7 @@ def test_weight_decay_shrinks_matrices_and_spares_vectors() -> None:
 
 
 def test_muon_takes_hidden_matrices_only() -> None:
-    model = Bgpt(compact_cpu())
+    model = Bgpt(replace(compact_cpu(), value_embeddings=True))
     taken = {name for name, p in model.named_parameters() if is_hidden_matrix(name, p)}
     left = {name for name, _ in model.named_parameters()} - taken
     assert "patch_level.blocks.0.attention.qkv.weight" in taken
@@ -101,6 +101,7 @@ def test_muon_takes_hidden_matrices_only() -> None:
         "embedding.weight",
         "patch_level.positions",
         "byte_level.head.weight",
+        "byte_level.blocks.0.attention.value_table.weight",
         "byte_level.from_patch.bias",
         "byte_level.prev_patch.bias",
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bgpt.layers import ragged
 from bgpt.model import Bgpt
 from bgpt.packing import first_fit, has_kernel, packed_rows
-from bgpt.patching import LossRegion, PatchBatch, collate, layout
+from bgpt.patching import LossRegion, PatchBatch, PatchedSample, collate, layout
 from pipelines.sample import Segment
 
 Make = Callable[[str], Bgpt]
@@ -22,7 +22,7 @@ def bytes_of(size: int, seed: int) -> bytes:
     return bytes((7 * i * i + 31 * seed + i) % 256 for i in range(size))
 
 
-def batch(*, pairs: bool, loss: LossRegion = "target") -> PatchBatch:
+def batch(*, pairs: bool, loss: LossRegion = "target", patch_size: int = 16) -> PatchBatch:
     samples = [
         layout(
             [
@@ -31,6 +31,7 @@ def batch(*, pairs: bool, loss: LossRegion = "target") -> PatchBatch:
             ],
             scored_from=0 if pairs else min(size, 8),
             loss=loss,
+            patch_size=patch_size,
         )
         for seed, size in enumerate(SIZES)
     ]
@@ -42,7 +43,8 @@ def batch(*, pairs: bool, loss: LossRegion = "target") -> PatchBatch:
 def test_packed_and_unpacked_have_one_loss_and_one_gradient(
     tiny_name: str, tiny_model: Make, pairs: bool, loss: LossRegion
 ) -> None:
-    model, plain = tiny_model(tiny_name), batch(pairs=pairs, loss=loss)
+    model = tiny_model(tiny_name)
+    plain = batch(pairs=pairs, loss=loss, patch_size=model.config.patch_size)
     means: list[torch.Tensor] = []
     gradients: list[torch.Tensor] = []
     for one in (plain, replace(plain, is_packed=True)):
@@ -62,10 +64,15 @@ def test_a_packed_sample_scores_as_alone_whatever_stands_beside_it(
     tiny_name: str, tiny_model: Make
 ) -> None:
     model = tiny_model(tiny_name)
-    alone = layout([Segment(extension="bin", data=bytes_of(40, 1))])
+
+    def sample(size: int, seed: int) -> PatchedSample:
+        segment = Segment(extension="bin", data=bytes_of(size, seed))
+        return layout([segment], patch_size=model.config.patch_size)
+
+    alone = sample(40, 1)
     expected = model.score(collate([alone])).nats.sum()
     for seed in range(3):
-        others = [layout([Segment(extension="bin", data=bytes_of(n, seed))]) for n in (5, 250, 60)]
+        others = [sample(n, seed) for n in (5, 250, 60)]
         together = replace(collate([others[0], alone, *others[1:]]), is_packed=True)
         assert float(model.score(together).nats[1].sum()) == pytest.approx(
             float(expected), rel=1e-5

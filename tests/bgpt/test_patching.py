@@ -76,6 +76,33 @@ def test_the_authors_region_is_every_token_but_the_first_patch() -> None:
     assert mask.sum(axis=1).tolist() == [0, 16, 16, 16, 16]
 
 
+@pytest.mark.parametrize("patch_size", [4, 8, 16, 32])
+def test_a_file_is_scored_byte_by_byte_whatever_the_patch(patch_size: int) -> None:
+    for size in range(40):
+        file, given_bytes = segment("bin", bytes(range(size))), size // 3
+        sample = layout([file], scored_from=given_bytes, patch_size=patch_size)
+        assert sample.tokens.shape == (2 + -(-size // patch_size), patch_size)
+        assert len(sample) == num_patches([file], patch_size)
+        expected = [*range(given_bytes, size), EOP]
+        assert sample.tokens[sample.loss_mask].tolist() == expected
+        assert collate([sample]).num_bytes == size - given_bytes
+
+
+def test_a_patch_of_8_holds_8_bytes_of_extension_source_and_target() -> None:
+    segments = [segment("abc", b"X:1\nK:C\nCD"), segment("mid", b"MThd")]
+    sample = layout(segments, patch_size=8)
+    assert [bytes(t for t in patch if t != EOP) for patch in sample.tokens.tolist()] == [
+        b"abc", b"X:1\nK:C\n", b"CD", b"mid", b"MThd", b"",
+    ]  # fmt: skip
+    assert sample.source_patches == 2
+
+
+def test_an_extension_that_is_longer_than_a_patch_is_refused() -> None:
+    assert len(layout([segment("jpeg", b"x")], patch_size=4)) == 3
+    with pytest.raises(ValueError, match="extension 'xhtml' is longer than a patch of 4 bytes"):
+        layout([segment("xhtml", b"x")], patch_size=4)
+
+
 @given(st.lists(st.binary(max_size=70), min_size=1, max_size=2))
 def test_the_bytes_come_back_out_of_the_patches(datas: list[bytes]) -> None:
     segments = [segment("bin", data) for data in datas]

@@ -48,9 +48,9 @@ from bgpt.train_config import TrainConfig
 
 PAPER = ModelConfig(
     patch_width=12, patch_layers=2, patch_heads=2, patch_ffn=20,
-    byte_width=12, byte_layers=2, byte_heads=2, byte_ffn=20, max_patches=15,
+    byte_width=12, byte_layers=2, byte_heads=2, byte_ffn=20, max_patches=15, value_embeddings=True,
 )  # fmt: skip
-"""The paper's parts: position tables of 15 and 17 rows, which two ranks cannot halve."""
+"""The paper's parts, with tables of 15, 17 and 257 rows, which two ranks cannot halve."""
 CLIPPED = OptimConfig(lr=4e-3, clip_norm=0.05, weight_decay=0.1)
 
 

@@ -41,8 +41,9 @@ def nats_of(model: Bgpt, size: int, dtype: torch.dtype = torch.float32) -> float
     return score_file(model, "x.bin", file(size), dtype).total_nats
 
 
-def test_a_uniform_model_pays_for_every_byte_and_one_end(tiny_model: Make) -> None:
-    model = tiny_model("paper")
+@pytest.mark.parametrize("name", ["paper", "music-8", "cpu-32"])  # whatever the patch
+def test_a_uniform_model_pays_for_every_byte_and_one_end(tiny_model: Make, name: str) -> None:
+    model = tiny_model(name)
     for parameter in model.parameters():
         parameter.data.zero_()
     score = score_file(model, "x.bin", file(30))
@@ -57,11 +58,12 @@ def test_both_figures_of_one_pass_are_those_of_a_pass_each(
     tiny_model: Make, tiny_name: str
 ) -> None:
     model = tiny_model(tiny_name)
+    patch = model.config.patch_size
     for size in (1, 15, 16, 100):
         score = score_file(model, "x.bin", file(size))
-        num_tokens = (1 + -(-size // 16)) * 16
-        target = model.score(collate([layout([file(size)], loss="target")]))
-        tokens = model.score(collate([layout([file(size)], loss="tokens")]))
+        num_tokens = (1 + -(-size // patch)) * patch
+        target = model.score(collate([layout([file(size)], loss="target", patch_size=patch)]))
+        tokens = model.score(collate([layout([file(size)], loss="tokens", patch_size=patch)]))
         assert score.total_nats == pytest.approx(float(target.nats.sum()), rel=1e-6)
         assert score.authors_nats_per_token == pytest.approx(
             float(tokens.nats.sum()) / num_tokens, rel=1e-6
