@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bgpt.config import ModelConfig
+from bgpt.config import ADDRESS_BITS, ModelConfig
 from bgpt.layers import (
     Block,
     Blocks,
@@ -102,6 +102,7 @@ class ByteLevel(nn.Module):
             assert config.byte_embedding is not None
             self.to_source = Linear(config.byte_embedding, config.window_width, bias=False)
             self.source_byte = Linear(config.source_window * config.window_width, width, bias=False)
+            self.source_address = Linear(ADDRESS_BITS, width, bias=False)
             self.source_feed_forward = FeedForward(config, width, config.byte_ffn)
             self.source_patch = Linear(config.patch_width, size * width)
             self.source_kv = Linear(width, 2 * width, bias=config.biases)
@@ -198,6 +199,7 @@ class ByteLevel(nn.Module):
         stream = F.pad(tokens.flatten(1), (window // 2, window // 2 - 1), value=EOP)
         x = slide(F.embedding(stream, table), self.source_byte.weight.to(hidden.dtype), num_bytes)
         x = x + self.source_patch(hidden).view(num_samples, num_bytes, width)
+        x = x + self.source_address(address_bits(num_bytes, x.dtype, x.device))
         x = x + self.source_feed_forward(rms_norm(x))
         k, v = self.source_kv(rms_norm(x)).view(num_samples, num_bytes, 2, num_heads, -1).unbind(2)
         mask = torch.where(valid, 0.0, NEVER).to(hidden.dtype)[:, None, None]
@@ -250,3 +252,14 @@ class ByteLevel(nn.Module):
         mixed = self.source_out(mixed.reshape(num_samples, num_queries, num_positions, width))
         num_patches = source.num_patches[:, None]
         return mixed * ((num_patches > 0) & (at > num_patches))[:, :, None, None]
+
+
+def address_bits(num_bytes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return `[num_bytes, ADDRESS_BITS]`: the bits of every place, 1 and -1, lowest first.
+
+    >>> address_bits(3, torch.float32, torch.device("cpu"))[:, :2].int().tolist()
+    [[-1, -1], [1, -1], [-1, 1]]
+    """
+    places = torch.arange(num_bytes, device=device)[:, None]
+    bits = (places >> torch.arange(ADDRESS_BITS, device=device)) & 1
+    return (2 * bits - 1).to(dtype)

@@ -12,6 +12,8 @@ from simulators.suggest import unknown_name
 
 PATCH_SIZE = 16
 """Bytes a patch in the paper (section 3), and unless a model says otherwise."""
+ADDRESS_BITS = 16
+"""Bits of a source byte's place that `source_attention` is told; places go round after that."""
 NUMERIC_WIDTH = 40
 """Columns of `numeric_bytes`: 8 bits, 8 waves as sine and cosine, 16 ramps."""
 
@@ -70,7 +72,8 @@ class ModelConfig:
     a position adds to the values there; a patch's first position, which no byte enters, gets none.
     """
     source_attention: bool = False
-    """Byte positions attend to the bytes of the source segment (conversion only)."""
+    """Byte positions attend to the bytes of the source: the file to convert, or the given part of
+    a file to continue (a machine's memory and first state)."""
     source_heads: int = 2
     source_window: int = 16
     """A source byte is read together with this many bytes around it; a multiple of 2."""
@@ -139,7 +142,8 @@ def compact_cpu() -> ModelConfig:
         byte_width=64, byte_layers=1, byte_heads=4, byte_ffn=256,
         norm="rms", activation="relu2", positions="learned", qk_norm=True, biases=False,
         zero_init_outputs=True, byte_embedding=64, patch_at_every_byte=True,
-        tied_head=False, prev=True, prev_layers=2, numeric_bytes=True, bf16=True,
+        tied_head=False, prev=True, prev_layers=2, numeric_bytes=True, source_attention=True,
+        bf16=True,
     )  # fmt: skip
 
 

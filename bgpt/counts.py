@@ -13,7 +13,7 @@ patches.
 import math
 from dataclasses import dataclass
 
-from bgpt.config import ModelConfig
+from bgpt.config import ADDRESS_BITS, ModelConfig
 from bgpt.protocol import NUM_TOKENS
 
 SLIDE_GROUP = 8
@@ -73,9 +73,10 @@ def count_flops(config: ModelConfig, patches: int, source_patches: int = 0) -> F
         raise ValueError(f"source_patches must be in 0..{patches - 2}, not {source_patches}")
     forward = _patch_level_flops(config, patches - 1)
     forward += _byte_level_flops(config, patches - 1, source_patches)
-    return Flops(
-        patches=patches, source_patches=source_patches, forward=forward, training=3 * forward
-    )
+    training = 3 * forward
+    if config.source_attention and source_patches:
+        training -= _address_flops(config, source_patches)  # bits of places have no gradient
+    return Flops(patches=patches, source_patches=source_patches, forward=forward, training=training)
 
 
 def _linear(config: ModelConfig, inputs: int, outputs: int) -> int:
@@ -133,6 +134,7 @@ def _byte_level_parameters(config: ModelConfig) -> int:
         assert config.byte_embedding is not None
         total += config.byte_embedding * config.window_width
         total += config.source_window * config.window_width * width
+        total += ADDRESS_BITS * width
         total += _linear(config, width, config.byte_ffn) + _linear(config, config.byte_ffn, width)
         total += from_patch
         total += _linear(config, width, 2 * width) + 2 * _linear(config, width, width)
@@ -194,6 +196,11 @@ def _byte_level_flops(config: ModelConfig, patches: int, source_patches: int) ->
     return total
 
 
+def _address_flops(config: ModelConfig, source_patches: int) -> int:
+    """Return the FLOPs of telling the source's bytes where they stand."""
+    return _product(config.patch_size * source_patches, ADDRESS_BITS, config.byte_width)
+
+
 def _source_flops(config: ModelConfig, tokens: int, source_patches: int) -> int:
     """Return the FLOPs of reading the source, and of attending to it from `tokens` positions."""
     assert config.byte_embedding is not None
@@ -202,6 +209,7 @@ def _source_flops(config: ModelConfig, tokens: int, source_patches: int) -> int:
         _product(NUM_TOKENS, config.byte_embedding, config.window_width)
         + _slide_flops(1, source, config.source_window, config.window_width, width)
         + _product(source_patches, config.patch_width, config.patch_size * width)
+        + _address_flops(config, source_patches)
         + 2 * _product(source, width, config.byte_ffn)
         + _product(source, width, 2 * width)
         + 2 * _product(tokens, width, width)  # queries, output

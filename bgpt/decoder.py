@@ -248,4 +248,4 @@ def _whole_patches(prompt: Prompt, patch_size: int) -> PatchedSample:
     segments = [Segment(extension=prompt.extension, data=prompt.given[:whole])]
     if prompt.source is not None:
         segments.insert(0, prompt.source)
-    return layout(segments, end=False, patch_size=patch_size)
+    return layout(segments, scored_from=whole, end=False, patch_size=patch_size)

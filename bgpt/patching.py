@@ -43,7 +43,8 @@ class PatchedSample:
     loss_mask: NDArray[np.bool_]
     """`[T, C]`, true for tokens that count. Never in patch 0."""
     source_patches: int
-    """Patches 1 .. `source_patches` hold the source segment's bytes; 0 without a source."""
+    """Patches 1 .. `source_patches` are the source: the source segment's bytes, or, of a single
+    file, the whole patches that are given rather than scored. 0 without a source."""
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -184,6 +185,8 @@ def layout(
             mask[first : stop + 1 if is_target else min(stop + 1, at)] = True
         if not is_target:
             source_patches = (at - first) // patch_size
+    if len(segments) == 1:
+        source_patches = scored_from // patch_size
     if loss == "tokens":
         mask[patch_size:] = True
     kept = length if end else length - 1

@@ -37,14 +37,15 @@ def decode_without_caches(model: Bgpt, prompt: Prompt, max_bytes: int) -> bytes:
     """Score the sequence so far anew for every single byte and take the likeliest."""
     written = b""
     while len(written) < max_bytes:
-        # The token asked for is the last one scored; what stands in its place is never read.
+        # What stands in the place of the token asked for is read by the `EOP` behind it alone.
         data = prompt.given + written + b"\0"
         segments = [Segment(extension=prompt.extension, data=data)]
         if prompt.source is not None:
             segments.insert(0, prompt.source)
-        sample = layout(segments, scored_from=len(data) - 1, patch_size=model.config.patch_size)
+        given = len(prompt.given)
+        sample = layout(segments, scored_from=given, patch_size=model.config.patch_size)
         scores = model.score(collate([sample]))
-        token = int(scores.predicted[scores.predicted >= 0][0])
+        token = int(scores.predicted[scores.predicted >= 0][-2])
         if token == EOP:
             break
         written += bytes([token])
