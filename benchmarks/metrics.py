@@ -25,6 +25,7 @@ UNITS: Final[dict[str, str]] = {
     "free_running_state_accuracy": "fraction",
     "free_running_trace_accuracy": "fraction",
     "free_running_file_accuracy": "fraction",
+    "free_running_file_accuracy_true_lengths": "fraction",
     "free_running_valid_file_share": "fraction",
     "free_running_note_f1": "fraction",
     "free_running_key_accuracy": "fraction",

@@ -40,6 +40,13 @@ def convert_command(
         typer.Option(metavar="EXT", help="The format, where -o or the model does not say it."),
     ] = None,
     max_bytes: MaxBytes = None,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written",
+            help="Leave the model's bytes alone; else the tracks of a .mid declare true lengths.",
+        ),
+    ] = False,
     int8: Int8 = False,
     device: Device = DeviceName.CPU,
 ) -> None:
@@ -57,7 +64,7 @@ def convert_command(
     from bgpt.files import STDOUT, check_writable, read_segment, stdout_bytes, write_file
     from bgpt.trained_for import declared, names_into
     from bgpt.which_model import converts
-    from bgpt.write import Writer
+    from bgpt.write import Writer, mended
 
     named, source = split_names(model_or_file, file)
     into = to if to is not None or out == STDOUT or source.is_dir() else out.suffix[1:] or None
@@ -71,7 +78,9 @@ def convert_command(
     if source.is_dir():
         if out == STDOUT:
             raise typer.BadParameter("a folder of files needs a folder: -o FOLDER")
-        outcome = convert_folder(writer, source, out, to=to, max_bytes=max_bytes)
+        outcome = convert_folder(
+            writer, source, out, to=to, max_bytes=max_bytes, as_written=as_written
+        )
         report(outcome, sys.stderr)
         raise typer.Exit(1 if outcome.refused else 0)
     segment = read_segment(source)
@@ -82,11 +91,12 @@ def convert_command(
     if path != STDOUT:
         check_writable(path)
     (written,) = writer.write([prompt], max_bytes=max_bytes)
+    data = written.data if as_written else mended(written.data, extension)
     if path == STDOUT:
-        stdout_bytes().write(written.data)
+        stdout_bytes().write(data)
         stdout_bytes().flush()
     else:
-        write_file(path, written.data)
-        typer.echo(f"{path}: {len(written.data)} bytes", err=True)
+        write_file(path, data)
+        typer.echo(f"{path}: {len(data)} bytes", err=True)
     if not written.ended:
         typer.echo(f"{source}: stopped at the limit of bytes, before the end mark", err=True)

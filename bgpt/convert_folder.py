@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from bgpt.files import check_writable, read_segment, write_file
 from bgpt.protocol import Prompt
-from bgpt.write import Writer
+from bgpt.write import Writer, mended
 
 FILES_AT_ONCE: Final = 32
 
@@ -35,10 +35,12 @@ def convert_folder(
     *,
     to: str | None = None,
     max_bytes: int | None = None,
+    as_written: bool = False,
 ) -> FolderOutcome:
     """Convert the files below `folder` that the model can read to the same places below `out`.
 
-    Each file is there as soon as its batch is done. A bar on stderr, on a terminal.
+    Each file is there as soon as its batch is done. A bar on stderr, on a terminal. `as_written`
+    leaves out what `bgpt.write.mended` does.
 
     Raises:
         ValueError: the model does not convert, or no file there is one it converts from.
@@ -82,7 +84,7 @@ def convert_folder(
             results = writer.write([prompts[target] for target in targets], max_bytes=max_bytes)
             for target, one in zip(targets, results, strict=True):
                 try:
-                    write_file(target, one.data)
+                    write_file(target, one.data if as_written else mended(one.data, extension))
                 except OSError as error:
                     refused.append(_line(taken[target], error))
                     continue

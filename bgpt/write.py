@@ -19,6 +19,7 @@ from bgpt.sampling import Sampling
 from bgpt.trained_for import Provenance, directions_of, is_silent, simulation_of
 from pipelines.sample import Segment
 from simulators.music.abc.canonical import TuneRejected, canonicalise
+from simulators.music.midi.files import with_true_lengths
 
 
 @final
@@ -175,3 +176,11 @@ class Writer:
         prompt = Prompt(source=source, extension=extension, given=b"")
         self.require_room(name, prompt)
         return prompt
+
+
+def mended(data: bytes, extension: str) -> bytes:
+    """Return a converted file as a reader wants it: MIDI tracks declare the lengths that they have.
+
+    No model can know the length of a track before its notes.
+    """
+    return with_true_lengths(data) if extension == "mid" else data

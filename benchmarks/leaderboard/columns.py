@@ -97,6 +97,12 @@ _ROWS: tuple[tuple[str, str, str, str, Unit, Better | None, str], ...] = (
         "higher", "Share of files that come out byte for byte.",
     ),
     (
+        "free_running_file_accuracy_true_lengths", "Exact but for lengths",
+        "exact files but for the declared lengths, free-running", FREE, "percent", "higher",
+        "Share of MIDI files that come out byte for byte once each track declares the length that "
+        "it has. The length stands before the notes that it counts.",
+    ),
+    (
         "free_running_valid_file_share", "Valid", "valid files, free-running", FREE, "percent",
         "higher", "Share of written files that are whole: a MIDI file that a strict reader takes "
         "to its last byte, an ABC text of one tune that abc2midi converts without an error.",

@@ -79,6 +79,7 @@ def _source_of(item: Item) -> bytes:
     return source.data
 
 
+_MIDI_METRICS: Final = ("free_running_file_accuracy_true_lengths",)
 _ABC_METRICS: Final = (
     "free_running_key_accuracy",
     "free_running_metre_accuracy",
@@ -103,6 +104,7 @@ CONVERSIONS: Final = tuple(
                 "teacher_forced_byte_accuracy",
                 "free_running_byte_accuracy",
                 "free_running_file_accuracy",
+                *(_MIDI_METRICS if target == "mid" else ()),
                 "free_running_valid_file_share",
                 "free_running_note_f1",
                 *(_ABC_METRICS if target == "abc" else ()),

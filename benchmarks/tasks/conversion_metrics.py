@@ -18,6 +18,7 @@ from simulators.music.abc.bars import Sound, Tune, read_bars, sounds_of
 from simulators.music.abc.canonical import canonicalise
 from simulators.music.conversion.converter import check_converter
 from simulators.music.conversion.written_abc import judge_abc
+from simulators.music.midi.files import with_true_lengths
 from simulators.music.midi.note_batches import read_note_batch
 
 GRID = 480
@@ -70,11 +71,15 @@ def note_f1(written: NoteCounts, true: NoteCounts) -> float:
 
 
 def midi_metrics(answers: Sequence[Answer], targets: Sequence[bytes]) -> dict[str, Ratio | None]:
-    """Measure written MIDI files: well-formed ones, and notes."""
+    """Measure written MIDI files: exact but for declared lengths, well-formed ones, and notes."""
     rows, files = written_files(answers)
+    pairs = list(zip(rows, files, strict=True))
     true = _true_midis(tuple(targets[row] for row in rows))
     read = read_midis(files)
     return {
+        "free_running_file_accuracy_true_lengths": _mean(
+            rows, [float(with_true_lengths(data) == targets[row]) for row, data in pairs]
+        ),
         "free_running_valid_file_share": _mean(rows, [float(found.is_valid) for found in read]),
         "free_running_note_f1": _mean(
             rows,

@@ -336,3 +336,13 @@ def test_midi2abc_is_worth_what_a_program_of_its_kind_is(tunes: list[tuple[bytes
 
 def test_counts_are_a_multiset() -> None:
     assert read_midis([midi_of([NOTES[0], NOTES[0]])])[0].notes == Counter({(0, 480, 60): 2})
+
+
+def test_a_file_is_exact_but_for_its_declared_lengths(tunes: list[tuple[bytes, bytes]]) -> None:
+    mid = tunes[0][1]
+    guessed = mid[:18] + bytes(4) + mid[22:]
+    other_velocity = guessed.replace(b"\x90", b"\x91", 1)
+    found = midi_metrics(written(guessed, mid, other_velocity, guessed[:-1]), [mid] * 4)
+    exact = found["free_running_file_accuracy_true_lengths"]
+    assert exact is not None
+    assert exact.numerators.tolist() == [1, 1, 0, 0]

@@ -13,6 +13,7 @@ import torch
 from bgpt.__main__ import main
 from bgpt.byte_model import load_byte_model
 from bgpt.checkpoint import save_model
+from bgpt.decoder import Written
 from bgpt.model import Bgpt
 from bgpt.protocol import EOP, Prompt
 from bgpt.simulation import run_real
@@ -198,3 +199,20 @@ def test_a_conversion_reads_the_canonical_tune(home: Path) -> None:
     )
     assert prompt.source is not None
     assert prompt.source.data != TUNE.format("C D").encode()
+
+
+def test_a_written_midi_file_declares_its_true_length(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = bytes.fromhex("4d546864 00000006 0000 0001 0060") + b"MTrk"
+    notes = bytes.fromhex("00903c40 60803c00 00ff2f00")
+    guessed, true = (head + n.to_bytes(4, "big") + notes for n in (99, len(notes)))
+    monkeypatch.setattr("bgpt.write.decode", lambda *_, **__: [Written(data=guessed, ended=True)])
+    (home / "in").mkdir()
+    for path in (home / "tune.abc", home / "in" / "tune.abc"):
+        path.write_text(TUNE.format("CDEF GABc"))
+    for options, expected in ((), true), (("--as-written",), guessed):
+        code, _, err = bgpt(home, "convert", "music", "tune.abc", "-o", "tune.mid", *options)
+        assert (code, (home / "tune.mid").read_bytes()) == (0, expected), err
+        code, _, err = bgpt(home, "convert", "music", "in", "-o", "made", "--to", "mid", *options)
+        assert (code, (home / "made" / "tune.mid").read_bytes()) == (0, expected), err

@@ -20,6 +20,7 @@ from simulators.music.midi.files import (
     read_notes,
     read_score,
     salvage_score,
+    with_true_lengths,
 )
 from simulators.music.midi.note_batches import read_note_batch
 
@@ -211,3 +212,27 @@ def test_a_broken_file_gives_the_notes_before_the_break() -> None:
 @given(st.binary(max_size=60))
 def test_salvaging_never_fails(tail: bytes) -> None:
     salvage_score(b"MThd" + bytes.fromhex("00000006 0000 0001 0060") + b"MTrk" + tail)
+
+
+def two_tracks(first_length: int, second_length: int) -> bytes:
+    header = bytes.fromhex("4d546864 00000006 0001 0002 0060")
+    notes = bytes.fromhex("00903c40 60803c00 00ff2f00")
+    lengths = [length.to_bytes(4, "big") for length in (first_length, second_length)]
+    return header + b"".join(b"MTrk" + length + notes for length in lengths)
+
+
+def test_tracks_come_to_declare_their_true_lengths() -> None:
+    assert with_true_lengths(two_tracks(0, 70000)) == two_tracks(12, 12)
+    assert with_true_lengths(two_tracks(12, 12)) == two_tracks(12, 12)
+    read_score(with_true_lengths(two_tracks(11, 13)))
+
+
+@pytest.mark.parametrize("cut", [0, 3, 13, 14, 18, 22, 30, 33])
+def test_a_file_without_a_whole_track_keeps_its_lengths(cut: int) -> None:
+    data = two_tracks(5, 5)[:cut]
+    assert with_true_lengths(data) == data
+
+
+def test_only_whole_tracks_before_a_fault_are_mended() -> None:
+    mended = with_true_lengths(two_tracks(5, 5)[:-1])
+    assert mended == two_tracks(12, 5)[:-1]
