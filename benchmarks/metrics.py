@@ -43,6 +43,8 @@ class Answer:
     teacher_forced_nats: float | None = None
     teacher_forced_predicted: NDArray[np.uint16] | None = None
     """`[n]` likeliest token at each target byte."""
+    teacher_forced_byte_nats: NDArray[np.float32] | None = None
+    """`[n]` -log p of each target byte."""
     free_running: bytes | None = None
     shuffled_nats: float | None = None
 
