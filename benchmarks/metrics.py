@@ -123,6 +123,19 @@ def units_right_written(written: bytes, target: bytes, unit_bytes: int) -> tuple
     return int(right.sum()), len(starts)
 
 
+def first_different_byte(one: bytes, other: bytes) -> int | None:
+    """Return the offset at which two files part, the end of the shorter included, or `None`.
+
+    >>> first_different_byte(b"abc", b"abd"), first_different_byte(b"ab", b"abc")
+    (2, 2)
+    """
+    shortest = min(len(one), len(other))
+    for offset in range(shortest):
+        if one[offset] != other[offset]:
+            return offset
+    return None if len(one) == len(other) else shortest
+
+
 def forced_bits_per_byte(answers: Sequence[Answer], targets: Sequence[bytes]) -> Ratio | None:
     """Bits for the target's bytes and the first `EOP` after them, by target byte."""
     return ratio(

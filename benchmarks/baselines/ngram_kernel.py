@@ -139,9 +139,9 @@ def weigh(
 ) -> None:
     """Weigh `text[start:]` and the end after it.
 
-    Fills `predicted` and `byte_nats`, `[len(text) - start]` both, with the likeliest tokens and with
-    what the true ones cost, and adds to `top_nats` `[order + 1]` what models of every top order up
-    to `order` pay for all of it.
+    Fills `predicted` and `byte_nats`, `[len(text) - start]` both, with the likeliest tokens and
+    with what the true ones cost, and adds to `top_nats` `[order + 1]` what models of every top
+    order up to `order` pay for all of it.
     """
     p = np.empty(NUM_TOKENS, np.float64)
     top = np.empty(order + 1, np.float64)

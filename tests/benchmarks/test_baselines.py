@@ -13,14 +13,13 @@ from benchmarks.baselines.midi2abc import Midi2Abc
 from benchmarks.baselines.ngram import Ngram, choose
 from benchmarks.baselines.ngram_kernel import distribution
 from benchmarks.baselines.rules import CopyState, FetchRule
+from benchmarks.explaining.cpu_parts import effects_of, states_before
 from benchmarks.predict import predict
 from benchmarks.task import Item, SampleSet, prepare
 from benchmarks.tasks.cpu import (
     CPU_MACHINES,
     CPU_TOY,
     SimulationTask,
-    effects_of,
-    states_before,
 )
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import ByteModel, Continuation, Prompt

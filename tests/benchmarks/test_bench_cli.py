@@ -133,7 +133,7 @@ def test_two_folders_by_one_name_are_both_refused(
     assert "--name" in shown.err
     assert "rule" not in shown.out
     written = {path.name for path in (tmp_path / "reports").iterdir()}
-    assert written == {"cpu-toy.copy.json", "summary.json"}
+    assert written == {"cpu-toy.copy.json", "cpu-toy.copy.explain.json", "summary.json"}
     assert run("score", predictions / "rule", predictions / "rule", *arguments) == 0
 
 
