@@ -151,24 +151,32 @@ def shown(found: Explained, rows: int) -> str:
         mark=mark,
         settings=found.settings,
     )
+    texts = _tune_texts(found, look)
     blocks = [explanation_text(found.explanation, rows=rows)]
-    worst = found.explanation.worst
-    if worst:
+    if found.explanation.worst:
         blocks.append("The worst samples")
-    for sample in worst:
-        text = sample_text(sample, mark)
-        if isinstance(find_task(found.explanation.task.name), ConversionTask):
-            known = found.items.get(sample.key)
-            if known is not None:
-                text += "\n" + tune_text(*known, sample, look)
-        blocks.append(text)
+    for sample in found.explanation.worst:
+        also = texts.get((sample.key, sample.mode))
+        blocks.append("\n".join([sample_text(sample, mark), *([also] if also else [])]))
     return "\n\n".join(blocks)
 
 
 def write_page(found: Explained, path: Path) -> None:
     """Write the explanation as one HTML page that fetches nothing."""
+    texts = _tune_texts(found, TuneLook(settings=found.settings))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, [explain_page(found.explanation).encode()])
+    write_atomically(path, [explain_page(found.explanation, texts).encode()])
+
+
+def _tune_texts(found: Explained, look: TuneLook) -> dict[tuple[str, str], str]:
+    """Return bytes and piano roll of the worst tunes, by key and mode, where the corpus is here."""
+    if not isinstance(find_task(found.explanation.task.name), ConversionTask):
+        return {}
+    return {
+        (sample.key, sample.mode): tune_text(*found.items[sample.key], sample, look)
+        for sample in found.explanation.worst
+        if sample.key in found.items
+    }
 
 
 def explained_json(found: Explained) -> str:

@@ -1,5 +1,6 @@
 """One explanation as a page of its own: the leaderboard's style, no script, nothing fetched."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 
 from benchmarks.explaining.explanation import Explanation
@@ -8,8 +9,8 @@ from benchmarks.leaderboard.markup import Markup, tag
 from benchmarks.leaderboard.where_it_errs import explained
 
 
-def explain_page(explanation: Explanation) -> str:
-    """Return the page as HTML text."""
+def explain_page(explanation: Explanation, texts: Mapping[tuple[str, str], str]) -> str:
+    """Return the page as HTML text; `texts` as in `where_it_errs.explained`."""
     style = files("benchmarks.leaderboard").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{explanation.submission.name} on {explanation.task.name}: where it errs"
     page = tag(
@@ -28,7 +29,7 @@ def explain_page(explanation: Explanation) -> str:
                 "main",
                 tag("h1", title),
                 *(tag("p", line, class_="rule") for line in explanation_heading(explanation)),
-                tag("div", explained(explanation), class_="errs"),
+                tag("div", explained(explanation, texts), class_="errs"),
             ),
         ),
         lang="en",

@@ -3,7 +3,7 @@
 It shows what an explanation says and decides no number. Tunes of the test set are never in one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.explaining.explanation import (
@@ -51,8 +51,14 @@ def where_it_errs(board: Standing) -> Markup | None:
     )
 
 
-def explained(explanation: Explanation) -> Markup:
-    """Return one entry's tables, the first open, and its worst samples."""
+def explained(
+    explanation: Explanation, texts: Mapping[tuple[str, str], str] | None = None
+) -> Markup:
+    """Return one entry's tables, the first open, and its worst samples.
+
+    `texts` says of a (key, mode) what else is shown there, as it stands.
+    """
+    also = texts or {}
     tables = explanation.tables
     worst = explanation.worst
     return join(
@@ -68,7 +74,7 @@ def explained(explanation: Explanation) -> Markup:
         tag(
             "details",
             tag("summary", "The worst samples"),
-            *(_sample(sample) for sample in worst),
+            *(_sample(sample, also.get((sample.key, sample.mode))) for sample in worst),
             class_="worst",
         )
         if worst
@@ -143,7 +149,7 @@ def _bar(part: int, whole: int) -> Markup:
     )
 
 
-def _sample(sample: WorstSample) -> Markup:
+def _sample(sample: WorstSample, text: str | None) -> Markup:
     """Return a sample's first wrong byte, and the trace around it."""
     place = ", ".join(f"{name} {part}" for name, part in sample.place.items())
     return tag(
@@ -157,6 +163,7 @@ def _sample(sample: WorstSample) -> Markup:
             f"; {place}." if place else ".",
         ),
         _trace(sample.key, sample.trace) if sample.trace else None,
+        None if text is None else tag("pre", text, tabindex="0"),
         class_="worst-sample",
     )
 
