@@ -4,6 +4,7 @@ MIDI is cut by what its bytes say (`simulators.music.midi.byte_fields`), ABC by 
 that is not of its form (a user's own corpus may have such) is cut as any other.
 """
 
+import functools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
@@ -52,8 +53,12 @@ class Field(NamedTuple):
     octave: str | None
 
 
+@functools.lru_cache(maxsize=1024)
 def tune_parts(target: bytes, extension: str, source: bytes) -> Mapping[str, Parts]:
-    """Cut a tune's file; `source` is the same tune in the other form."""
+    """Cut a tune's file; `source` is the same tune in the other form.
+
+    Kept, because every entrant is asked for the same tunes.
+    """
     fields = fields_of(target, extension, source)
     if not fields:
         generic = generic_parts(target)

@@ -23,7 +23,7 @@ Mark: TypeAlias = Callable[[str], str]
 """Makes the text of the first wrong byte stand out."""
 
 _NA: Final = "-"
-_LONGEST_NAME: Final = 32
+_LONGEST_NAME: Final = 48
 MODES: Final = {"teacher_forced": "teacher-forced", "free_running": "free-running"}
 
 
