@@ -221,13 +221,13 @@ def _read_explanation(report: JsonObject, path: Path) -> Explanation | None:
         found = read_explanation(beside)
     except ExplanationError as error:
         raise LeaderboardError(str(error)) from error
+    where = str(path)
+    task = member(report, "task", where)
     mine = (
-        (
-            member(report, "task", str(path)),
-            {"name": found.task.name, "version": found.task.version},
-        ),
-        (member(report, "corpus", str(path)).get("test_sha256"), found.corpus.test_sha256),
-        (member(report, "submission", str(path)).get("name"), found.submission.name),
+        (task.get("name"), found.task.name),
+        (str(task.get("version")), str(found.task.version)),
+        (member(report, "corpus", where).get("test_sha256"), found.corpus.test_sha256),
+        (member(report, "submission", where).get("name"), found.submission.name),
     )
     if any(one != other for one, other in mine):
         raise LeaderboardError(
