@@ -208,8 +208,7 @@ def score_command(
             continue
         reports.append(found[0][1])
         write_report(out, reports[-1])
-        if found[0][2].tables:
-            write_explanation(out, found[0][2])
+        write_explanation(out, found[0][2])
     if reports:
         write_summary(out)
     if as_json:
@@ -242,7 +241,8 @@ def explain_command(
 
     Example: bgpt-bench explain predictions/cpu-toy/mine --corpus data/cpu-toy --samples 5
     """
-    found = explained(result, corpus, samples)
+    with _progress(f"explaining {result.name}") as progress:
+        found = explained(result, corpus, samples, progress)
     if html is not None:
         write_page(found, html)
     print(explained_json(found) if as_json else shown(found, rows))

@@ -5,10 +5,10 @@ A result is a predictions folder, explained against the corpus that it answers, 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from rich.color import ColorSystem
 from rich.style import Style
@@ -41,6 +41,9 @@ from pipelines.shards import write_atomically
 from pipelines.terminal import can_write, terminal_mark, terminal_width
 from simulators.music.looking.roll_text import ASCII, UNICODE
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told (samples done, samples in all)."""
+
 _WRONG: Final = Style(bold=True, color="red")
 
 
@@ -55,7 +58,7 @@ class Explained:
     """The corpus'."""
 
 
-def explained(result: Path, corpus: Path | None, samples: int) -> Explained:
+def explained(result: Path, corpus: Path | None, samples: int, progress: Progress) -> Explained:
     """Explain a result, with so many of the worst samples of each mode.
 
     Raises:
@@ -63,7 +66,7 @@ def explained(result: Path, corpus: Path | None, samples: int) -> Explained:
         SubmissionError: the predictions are malformed, or answer other samples.
     """
     if (result / HEADER_NAME).exists():
-        return _from_predictions(result, corpus, samples)
+        return _from_predictions(result, corpus, samples, progress)
     if result.is_dir():
         inner = sorted(path.parent.name for path in result.glob(f"*/{HEADER_NAME}"))
         if inner:
@@ -102,7 +105,9 @@ def _read_beside(path: Path) -> Explanation:
     return read_explanation(beside)
 
 
-def _from_predictions(folder: Path, corpus: Path | None, worst: int) -> Explained:
+def _from_predictions(
+    folder: Path, corpus: Path | None, worst: int, progress: Progress
+) -> Explained:
     predictions = read_predictions(folder)
     about = predictions.header.corpus
     task = find_task(predictions.header.task.name)
@@ -132,7 +137,7 @@ def _from_predictions(folder: Path, corpus: Path | None, worst: int) -> Explaine
         task,
         items,
         answers,
-        tally(task, items, answers),
+        tally(task, items, answers, progress),
         Bootstrap(samples.groups, resamples=config.bootstrap_resamples, seed=config.seed),
         corpus=corpus_ref(samples),
         submission=predictions.header.submission,

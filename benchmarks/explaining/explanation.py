@@ -222,10 +222,16 @@ def _folded(value: object) -> str:
 
 
 def write_explanation(folder: Path, explanation: Explanation) -> Path:
-    """Write an explanation into `folder` as TASK.SUBMISSION.explain.json and return its path."""
+    """Write an explanation into `folder` as TASK.SUBMISSION.explain.json and return its path.
+
+    Where there is nothing to explain, an older file of this name goes away.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{explanation.task.name}.{explanation.submission.name}{EXPLAIN_SUFFIX}"
-    write_atomically(path, [explanation_json(explanation).encode()])
+    if explanation.tables:
+        write_atomically(path, [explanation_json(explanation).encode()])
+    else:
+        path.unlink(missing_ok=True)
     return path
 
 

@@ -136,12 +136,13 @@ def _abc_fields(text: str) -> Iterator[Field]:
         at += len(line) + 1
     line_number = _HEAD_LINES
     in_chord = False
-    bar = "1"
+    first_bar = 0 if upbeat_of(text.encode()) else 1
+    bar = bar_name(first_bar)
     for token in tune.tokens:
         while line_number < token.line:
             yield Field(at, "line break", bar, "melody", None, None)
             line_number, at = line_number + 1, at + 1
-        bar = bar_name(token.bar + 1)
+        bar = bar_name(token.bar + first_bar)
         if token.kind is TokenKind.CHORD:
             in_chord = token.text == "["
         voice = _voice(token.kind, in_chord)

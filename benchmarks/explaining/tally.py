@@ -4,7 +4,7 @@ One pass over items and answers gives every dimension's parts; reports, explanat
 all read these. Sums are kept by sample, so that a bootstrap can draw groups again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,15 +54,20 @@ def dissect(task: Task, item: Item) -> Mapping[str, Parts]:
 
 
 def tally(
-    task: Task, items: Sequence[Item], answers: Sequence[Answer]
+    task: Task,
+    items: Sequence[Item],
+    answers: Sequence[Answer],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Mapping[str, list[PartSums]]:
     """Return for every dimension of the task its parts, in the order in which they are met.
 
-    Empty where nothing was predicted and nothing written.
+    Empty where nothing was predicted and nothing written. `progress` is told (items done, items in
+    all).
     """
     sums: dict[str, dict[str, _Sums]] = {one.name: {} for one in dimensions_of(task)}
     knows_bits = any(answer.teacher_forced_byte_nats is not None for answer in answers)
     for row, (item, answer) in enumerate(zip(items, answers, strict=True)):
+        progress(row, len(items))
         if answer.teacher_forced_predicted is None and answer.free_running is None:
             continue
         target = item.continuation.target
