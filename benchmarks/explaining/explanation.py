@@ -183,6 +183,7 @@ class Explanation:
             )
         if len(self.tables) > MAX_TABLES or len(self.worst) > MAX_WORST:
             raise ValueError(f"more than {MAX_TABLES} tables or {MAX_WORST} worst samples")
+        _check_text(self.task.name, self.corpus.name, self.submission.name)
 
 
 def around_mark(cell: TraceCell) -> tuple[str, str, str] | None:
@@ -200,6 +201,8 @@ def around_mark(cell: TraceCell) -> tuple[str, str, str] | None:
 def _check_text(*texts: str) -> None:
     if any(len(text) > MAX_TEXT for text in texts):
         raise ValueError(f"a text of more than {MAX_TEXT} characters")
+    if not all(text.isprintable() for text in texts):
+        raise ValueError("a text with characters that do not print")
 
 
 def explanation_json(explanation: Explanation) -> str:

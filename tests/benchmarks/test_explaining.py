@@ -395,6 +395,10 @@ def _a_long_name(content: dict[str, Any]) -> None:
     content["tables"][0]["rows"][0]["name"] = "x" * 401
 
 
+def _a_terminals_order(content: dict[str, Any]) -> None:
+    content["worst"][0]["trace"][0]["instruction"] = "ADD\x1b[2J"
+
+
 def _too_many_rows(content: dict[str, Any]) -> None:
     content["tables"][0]["rows"] *= 1001
 
@@ -415,6 +419,7 @@ REFUSED = [
     (_negative_bits, "cannot be negative"),
     (_an_unknown_key, "unknown key 'score'"),
     (_a_long_name, "a text of more than 400 characters"),
+    (_a_terminals_order, "a text with characters that do not print"),
     (_too_many_rows, "rows, at most 1000 are read"),
     (_a_mark_outside, "marks no byte"),
     (_another_mode, "unknown value 'guessed'"),
