@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.bootstrap import Bootstrap
-from benchmarks.explaining.dimension import GENERIC, Parts, generic_parts
+from benchmarks.explaining.dimension import GENERIC, Parts, generic_parts, range_name
 from benchmarks.explaining.explain import explain
 from benchmarks.explaining.explanation import (
     Explanation,
@@ -23,7 +23,7 @@ from benchmarks.explaining.explanation import (
     read_explanation,
     write_explanation,
 )
-from benchmarks.explaining.music_parts import fields_of
+from benchmarks.explaining.music_parts import fields_of, tune_parts
 from benchmarks.explaining.tally import PartSums, dissect, tally
 from benchmarks.explaining.text import explanation_text, sample_text
 from benchmarks.explaining.worst_tunes import TuneLook, around_difference, tune_text
@@ -33,6 +33,7 @@ from benchmarks.scorer import corpus_ref
 from benchmarks.task import Item, SampleSet, Task, prepare
 from benchmarks.tasks.registry import TASKS
 from simulators.cpu.toy.machine import ToyCpu
+from simulators.music.conversion.converter import convert
 from simulators.music.looking.piano_roll import read_roll
 from simulators.music.looking.roll_text import ASCII
 
@@ -151,6 +152,10 @@ def test_operands_and_ages_are_those_of_the_listing(cpu_samples: SampleSet) -> N
                 twice = ", one twice" if len(set(used)) < len(used) else ""
                 assert operands == kinds + twice
             seen.add(str(operands))
+        for state, back in enumerate(cut["fetch"].names):
+            # State k + 1 stands behind 64 bytes and k + 1 states; it fetches what is at byte 4 k.
+            low, _, high = str(back).partition("-")
+            assert int(low) <= 64 + 16 * (state + 1) - 4 * state <= int(high)
         ages = cut["age"]
         for unit, start in enumerate(ages.starts.tolist()):
             state, place = divmod(start, 16)
@@ -262,6 +267,41 @@ def test_fields_of_a_tune_are_its_text_cut_up() -> None:
     assert fields_of(b"no tune", "abc", b"") == []
 
 
+# ABC in normal form, the bars of its notes, and how many notes ago each was there last.
+TUNES = [
+    ("X:1\nL:1/4\nM:4/4\nK:C\nC D C E | C4 | D4 |\n", "1 1 1 1 2 3", "- - 2 - 2 4"),
+    ("X:1\nL:1/4\nM:4/4\nK:C\nG | C2 C2 | G4 |\n", "0 1 1 2", "- - 1 3"),
+]
+
+
+@pytest.mark.parametrize(("tune", "bars", "distances"), TUNES)
+def test_bars_and_distances_are_the_same_in_abc_and_in_midi(
+    tune: str, bars: str, distances: str
+) -> None:
+    (mid,) = convert([tune])
+    assert isinstance(mid, bytes)
+    abc = tune.encode()
+    expected = ["first time" if d == "-" else range_name(int(d)) for d in distances.split()]
+    for target, extension, source in ((abc, "abc", mid), (mid, "mid", abc)):
+        fields = fields_of(target, extension, source)
+        assert [field.bar for field in fields if field.pitch] == bars.split()
+        cut = tune_parts(target, extension, source)
+        assert [name for name in cut["distance"].names if name] == expected
+
+
+def test_the_worst_are_those_with_the_most_wrong_bytes(cpu_samples: SampleSet) -> None:
+    task = TASKS["cpu-toy"]
+    items = prepare(task, cpu_samples)
+    answers: list[Answer] = []
+    for number, item in enumerate(items):
+        predicted = tokens_of(item)
+        predicted[: number % 7] ^= 1
+        answers.append(Answer(teacher_forced_predicted=predicted))
+    worst = explained(task, cpu_samples, items, answers, worst=4).worst
+    assert [sample.wrong_bytes for sample in worst] == [6, 6, 6, 6]
+    assert [sample.key for sample in worst] == [items[i].key for i in (6, 13, 20, 27)]
+
+
 class _Plain:
     """A task that cuts nothing itself."""
 
@@ -323,12 +363,44 @@ def test_a_wrong_note_is_marked_in_bytes_and_roll(tune_samples: SampleSet) -> No
         assert " 90 >41< " in text
         assert "^ first difference: bar 1, beat" in text
         assert "E4 |" in text
+        rows = [line for line in text.split("\n") if "|" in line]
+        notes = len(read_roll(items[row].continuation.target).notes)
+        assert sum(line.count(ASCII.onset) for line in rows) == notes - 1
         assert ("only in what was written" in text) is (sample.mode == "free_running")
         assert "only in the truth" in text
     # Nothing of a tune but one byte and where it stands is in the file that may be published.
     stored = explanation_json(found)
     assert items[0].continuation.target.hex() not in stored
     assert len(stored) < 20_000
+
+
+def test_a_wrong_letter_is_marked_in_the_abc_text(tune_samples: SampleSet) -> None:
+    items = prepare(TASKS["midi-to-abc"], tune_samples)
+    answers = [
+        Answer(teacher_forced_predicted=tokens_of(item), free_running=item.continuation.target)
+        for item in items
+    ]
+    target = items[0].continuation.target
+    first = target.index(b"K:C\n") + 6  # the second note, behind a space
+    written = target[:first] + b"b" + target[first + 1 :]
+    predicted = tokens_of(items[0])
+    predicted[[first, first + 1]] = [ord("b"), 256]
+    answers[0] = Answer(teacher_forced_predicted=predicted, free_running=written)
+    found = explained(TASKS["midi-to-abc"], tune_samples, items, answers)
+    forced, free = found.worst
+    assert (forced.first_wrong, forced.answered, free.answered) == (first, ord("b"), ord("b"))
+    line = target.split(b"\n")[4].decode()
+    text = tune_text(items[0], answers[0], forced, TuneLook(glyphs=ASCII))
+    assert f"  {line}\n    >b<$" in text
+    assert text.startswith("  X:1\n")
+    text = tune_text(items[0], answers[0], free, TuneLook(glyphs=ASCII))
+    assert text.startswith(f"  true      {line[:2].replace(' ', '_')}>{line[2]}<_")
+    assert "\n  answered  " in text
+    assert ">b<" in text
+    assert "^ first difference: bar 1, beat 1.5" in text
+    silent = dataclasses.replace(answers[0], free_running=b"no tune")
+    text = tune_text(items[0], silent, free, TuneLook(glyphs=ASCII))
+    assert "nothing to hear: no tune in ABC" in text
 
 
 def test_a_roll_is_cut_to_the_bars_around_the_first_difference(tune_samples: SampleSet) -> None:
