@@ -21,11 +21,14 @@ from benchmarks.answering import BaselineJob, answer_task, run_baseline
 from benchmarks.baselines.catalogue import baselines_of
 from benchmarks.config import BenchmarkConfig, read_config
 from benchmarks.entrant import baseline_entrant, trained_entrant
+from benchmarks.explain_command import explained, explained_json, shown, write_page
+from benchmarks.explaining.explain import WORST
+from benchmarks.explaining.explanation import MAX_WORST, Explanation, write_explanation
 from benchmarks.leaderboard import build
 from benchmarks.predictions import HEADER_NAME
 from benchmarks.report import Report, write_report, write_summary
 from benchmarks.samples import load_samples
-from benchmarks.scorer import score
+from benchmarks.scorer import score_and_explain
 from benchmarks.submission import SubmissionError, read_predictions
 from benchmarks.tasks.registry import TASKS, find_task
 from pipelines.command_line import MISTAKES, run
@@ -178,32 +181,34 @@ def score_command(
     """
     config = _config(params, limit, free_running_limit)
     samples = load_samples(Corpus.open(corpus), "test", config.test_samples)
-    scored: dict[tuple[str, str], list[tuple[Path, Report]]] = {}
+    scored: dict[tuple[str, str], list[tuple[Path, Report, Explanation]]] = {}
     refused = False
     for folder in _predictions_folders(predictions):
         try:
             read = read_predictions(folder)
-            report = score(find_task(read.header.task.name), samples, read, config)
+            task = find_task(read.header.task.name)
+            report, explanation = score_and_explain(task, samples, read, config)
         except SubmissionError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             refused = True
             continue
         key = (report.task.name, report.submission.name)
-        scored.setdefault(key, []).append((folder, report))
+        scored.setdefault(key, []).append((folder, report, explanation))
     reports: list[Report] = []
-    for (task, name), found in scored.items():
+    for (task_name, name), found in scored.items():
         if len(found) > 1:
             # Both would go by one file name: none is written, so that no order decides.
-            folders = " and ".join(str(folder) for folder, _ in found)
+            folders = " and ".join(str(folder) for folder, _, _ in found)
             print(
-                f"error: {folders}: {task} predictions by one name, {name!r}; score one of them, "
-                'or predict again with another "bgpt-bench predict --name"',
+                f"error: {folders}: {task_name} predictions by one name, {name!r}; score one of "
+                'them, or predict again with another "bgpt-bench predict --name"',
                 file=sys.stderr,
             )
             refused = True
             continue
         reports.append(found[0][1])
         write_report(out, reports[-1])
+        write_explanation(out, found[0][2])
     if reports:
         write_summary(out)
     if as_json:
@@ -213,6 +218,34 @@ def score_command(
             print(_lines(report))
     if refused:
         raise typer.Exit(1)
+
+
+@app.command("explain")
+def explain_command(
+    result: Annotated[
+        Path,
+        typer.Argument(metavar="RESULT", help="Folder of predictions, or a report of `score`."),
+    ],
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", help="The corpus that the predictions answer; not for a report."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, max=MAX_WORST // 2, help="Worst samples of each mode.")
+    ] = WORST,
+    rows: Annotated[int, typer.Option(min=1, help="Parts that a table shows.")] = 12,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page, too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where a result errs: by instruction, register, value, distance, bar, voice; the worst.
+
+    Example: bgpt-bench explain predictions/cpu-toy/mine --corpus data/cpu-toy --samples 5
+    """
+    with _progress(f"explaining {result.name}") as progress:
+        found = explained(result, corpus, samples, progress)
+    if html is not None:
+        write_page(found, html)
+    print(explained_json(found) if as_json else shown(found, rows))
 
 
 @app.command("leaderboard")

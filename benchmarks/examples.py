@@ -9,6 +9,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from benchmarks.metrics import first_different_byte
 from benchmarks.predictions import ExampleAnswer, Predictions
 from benchmarks.report import Example
 from benchmarks.submission import SubmissionError
@@ -34,7 +35,7 @@ def example_items(task: Task, settings: Mapping[str, object]) -> list[Item]:
     """
     if not isinstance(task, ConversionTask):
         return []
-    return prepare(task, _display_samples(_preset(settings)))
+    return prepare(task, _display_samples(preset_of(settings)))
 
 
 def write_examples(
@@ -62,23 +63,10 @@ def report_examples(
     items = example_items(task, settings) if answers else []
     _check(answers, items, predictions.header.submission.name)
     written = {answer.name: bytes.fromhex(answer.written) for answer in answers}
-    return [_example(item, written[item.key], _preset(settings)) for item in items]
+    return [_example(item, written[item.key], preset_of(settings)) for item in items]
 
 
-def first_different_byte(one: bytes, other: bytes) -> int | None:
-    """Return the offset at which two files part, the end of the shorter included, or `None`.
-
-    >>> first_different_byte(b"abc", b"abd"), first_different_byte(b"ab", b"abc")
-    (2, 2)
-    """
-    shortest = min(len(one), len(other))
-    for offset in range(shortest):
-        if one[offset] != other[offset]:
-            return offset
-    return None if len(one) == len(other) else shortest
-
-
-def _preset(settings: Mapping[str, object]) -> Preset:
+def preset_of(settings: Mapping[str, object]) -> Preset:
     """Return the converter preset of a corpus; those that name none have the plain one."""
     options = settings.get("options")
     named = cast("Mapping[str, object]", options).get("preset") if options else None
@@ -135,7 +123,7 @@ def _example(item: Item, written: bytes, preset: Preset) -> Example:
     if prompt.extension == "mid":
         fault = _midi_fault(written)
     else:
-        midi, fault = _midi_of_abc(written, preset)
+        midi, fault = midi_of_abc(written, preset)
     return Example(
         name=item.key,
         source=prompt.source.data.hex(),
@@ -156,7 +144,7 @@ def _midi_fault(data: bytes) -> str | None:
     return None
 
 
-def _midi_of_abc(data: bytes, preset: Preset) -> tuple[bytes | None, str | None]:
+def midi_of_abc(data: bytes, preset: Preset) -> tuple[bytes | None, str | None]:
     """Return the MIDI file of a written tune, or why there is none."""
     try:
         form = canonicalise(data.decode("ascii"))

@@ -44,6 +44,8 @@ class Answer:
     teacher_forced_nats: float | None = None
     teacher_forced_predicted: NDArray[np.uint16] | None = None
     """`[n]` likeliest token at each target byte."""
+    teacher_forced_byte_nats: NDArray[np.float32] | None = None
+    """`[n]` -log p of each target byte."""
     free_running: bytes | None = None
     shuffled_nats: float | None = None
 
@@ -120,6 +122,19 @@ def units_right_written(written: bytes, target: bytes, unit_bytes: int) -> tuple
     padded[1, : len(target)] = np.frombuffer(target, np.uint8)
     right = np.logical_and.reduceat(padded[0] == padded[1], starts) if longer else starts
     return int(right.sum()), len(starts)
+
+
+def first_different_byte(one: bytes, other: bytes) -> int | None:
+    """Return the offset at which two files part, the end of the shorter included, or `None`.
+
+    >>> first_different_byte(b"abc", b"abd"), first_different_byte(b"ab", b"abc")
+    (2, 2)
+    """
+    shortest = min(len(one), len(other))
+    for offset in range(shortest):
+        if one[offset] != other[offset]:
+            return offset
+    return None if len(one) == len(other) else shortest
 
 
 def forced_bits_per_byte(answers: Sequence[Answer], targets: Sequence[bytes]) -> Ratio | None:

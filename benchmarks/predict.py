@@ -41,6 +41,7 @@ def predict(
         Answer(
             teacher_forced_nats=forced[i].total_nats,
             teacher_forced_predicted=forced[i].predicted,
+            teacher_forced_byte_nats=forced[i].byte_nats,
             free_running=written[i] if i < len(written) else None,
             shuffled_nats=shuffled[i].total_nats if i in shuffled else None,
         )

@@ -33,9 +33,13 @@ TABLE_SCHEMA = pa.schema(
         pa.field("teacher_forced_predicted", pa.binary()),
         pa.field("free_running", pa.binary()),
         pa.field("shuffled_nats", pa.float64()),
+        pa.field("teacher_forced_byte_nats", pa.binary()),
     ]
 )
-"""`teacher_forced_predicted` holds one uint16, little-endian, a target byte."""
+"""`teacher_forced_predicted` holds one uint16, little-endian, a target byte, and
+`teacher_forced_byte_nats` one float16: three digits, of which no score is made."""
+REQUIRED_SCHEMA = TABLE_SCHEMA.remove(TABLE_SCHEMA.get_field_index("teacher_forced_byte_nats"))
+"""The last column may be left out: it only tells where the bits go."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +106,12 @@ def _table(predictions: Predictions) -> pa.Table:
         ],
         [answer.free_running for answer in answers],
         [answer.shuffled_nats for answer in answers],
+        [
+            None
+            if answer.teacher_forced_byte_nats is None
+            else answer.teacher_forced_byte_nats.astype(np.dtype("<f2")).tobytes()
+            for answer in answers
+        ],
     ]
     return pa.Table.from_arrays(
         [

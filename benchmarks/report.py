@@ -17,6 +17,8 @@ from pipelines.shards import write_atomically
 
 SCHEMA_VERSION = 3
 SUMMARY_NAME = "summary.json"
+EXPLAIN_SUFFIX = ".explain.json"
+"""Of what lies beside a report and says where the submission errs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +138,7 @@ def write_summary(folder: Path) -> Path:
     """
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name != SUMMARY_NAME:
+        if path.name != SUMMARY_NAME and not path.name.endswith(EXPLAIN_SUFFIX):
             loaded: Any = parse_object(path.read_text(encoding="utf-8"), str(path))
             values = {
                 name: metric["value"]

@@ -3,9 +3,14 @@
 The same predictions give the same report, to the last digit, in whatever order their rows stand.
 """
 
+from collections.abc import Sequence
+
 from benchmarks.bootstrap import Bootstrap
 from benchmarks.config import BenchmarkConfig
 from benchmarks.examples import report_examples
+from benchmarks.explaining.explain import WORST, explain
+from benchmarks.explaining.explanation import Explanation
+from benchmarks.explaining.tally import PartSums, tally
 from benchmarks.metrics import (
     UNITS,
     Ratio,
@@ -25,7 +30,7 @@ from benchmarks.report import (
     TaskRef,
 )
 from benchmarks.submission import match
-from benchmarks.task import BreakdownRow, SampleSet, Task, prepare
+from benchmarks.task import SampleSet, Task, prepare
 
 
 def score(
@@ -36,6 +41,23 @@ def score(
     Raises:
         SubmissionError: they are not answers to exactly these samples, see `submission.match`.
         TaskError: the samples are not of the task's form.
+    """
+    return score_and_explain(task, samples, predictions, config)[0]
+
+
+def score_and_explain(
+    task: Task,
+    samples: SampleSet,
+    predictions: Predictions,
+    config: BenchmarkConfig,
+    *,
+    worst: int = WORST,
+) -> tuple[Report, Explanation]:
+    """Score predictions, and say where they are wrong, with the `worst` samples of each mode.
+
+    Raises:
+        SubmissionError: as `score`.
+        TaskError: as `score`.
     """
     items = prepare(task, samples)
     answers = match(
@@ -55,20 +77,33 @@ def score(
         **task.own_metrics(items, answers),
     }
     bootstrap = Bootstrap(samples.groups, resamples=config.bootstrap_resamples, seed=config.seed)
-    return Report(
+    sums = tally(task, items, answers)
+    report = Report(
         schema_version=SCHEMA_VERSION,
         task=TaskRef(name=task.spec.name, version=task.spec.version),
         corpus=corpus_ref(samples),
         submission=predictions.header.submission,
         metrics={name: _value(name, measured.get(name), bootstrap) for name in task.spec.metrics},
         breakdowns={
-            name: [_part(row, bootstrap) for row in rows]
-            for name, rows in task.breakdowns(items, answers).items()
+            name: _breakdown(name, sums[name], bootstrap)
+            for name in task.spec.reported
+            if any(part.accuracy.value is not None for part in sums.get(name, ()))
         },
         examples=report_examples(task, samples.settings, predictions),
         environment=predictions.header.environment,
         wall_seconds=predictions.header.wall_seconds,
     )
+    explanation = explain(
+        task,
+        items,
+        answers,
+        sums,
+        bootstrap,
+        corpus=report.corpus,
+        submission=report.submission,
+        worst=worst,
+    )
+    return report, explanation
 
 
 def corpus_ref(samples: SampleSet) -> CorpusRef:
@@ -92,7 +127,13 @@ def _value(name: str, measured: Ratio | None, bootstrap: Bootstrap) -> MetricVal
     )
 
 
-def _part(row: BreakdownRow, bootstrap: Bootstrap) -> PartValue:
+def _breakdown(name: str, sums: Sequence[PartSums], bootstrap: Bootstrap) -> list[PartValue]:
+    """Return one dimension's accuracy, instructions by name and all else as it is met."""
+    parts = sorted(sums, key=lambda part: part.name) if name == "instruction" else sums
+    return [_part(part, bootstrap) for part in parts]
+
+
+def _part(row: PartSums, bootstrap: Bootstrap) -> PartValue:
     return PartValue(
         name=row.name,
         n=row.units,

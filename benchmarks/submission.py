@@ -23,6 +23,7 @@ from benchmarks.baselines.catalogue import BASELINES, baselines_of
 from benchmarks.metrics import Answer
 from benchmarks.predictions import (
     HEADER_NAME,
+    REQUIRED_SCHEMA,
     SCHEMA_VERSION,
     TABLE_NAME,
     TABLE_SCHEMA,
@@ -44,9 +45,12 @@ MAX_VALUE_BYTES = {
     "key": 256,
     "group": 256,
     "teacher_forced_predicted": 2 * MAX_TARGET_BYTES,
+    "teacher_forced_byte_nats": 2 * MAX_TARGET_BYTES,
     "free_running": MAX_TARGET_BYTES,
 }
 MAX_EXAMPLES = 32
+_ROUNDED = 1e-2
+"""By how much a sum of numbers of three digits may be off, of itself and at least."""
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -200,10 +204,11 @@ def _check_examples(header: Header, path: Path) -> None:
 
 def _check_table(file: pq.ParquetFile, path: Path) -> None:
     """Refuse other columns and more than fits, by the file's own word before reading it."""
-    if not file.schema_arrow.equals(TABLE_SCHEMA):
+    if not any(file.schema_arrow.equals(schema) for schema in (TABLE_SCHEMA, REQUIRED_SCHEMA)):
         raise SubmissionError(
             f"{path}: columns must be exactly "
             + ", ".join(f"{field.name} ({field.type})" for field in TABLE_SCHEMA)
+            + "; the last may be left out"
         )
     if file.metadata.num_rows > MAX_ROWS:
         raise SubmissionError(f"{path}: {file.metadata.num_rows} rows, at most {MAX_ROWS}")
@@ -222,9 +227,11 @@ def _check_values(path: Path) -> None:
     row. So texts and bytes are read as dictionaries first, where rows are numbers.
     """
     unpacked = 0
-    with pq.ParquetFile(path, read_dictionary=list(MAX_VALUE_BYTES)) as file:
-        for batch in file.iter_batches(columns=list(MAX_VALUE_BYTES)):
-            for name, limit in MAX_VALUE_BYTES.items():
+    found: list[str] = pq.read_schema(path).names
+    limits = {name: limit for name, limit in MAX_VALUE_BYTES.items() if name in found}
+    with pq.ParquetFile(path, read_dictionary=list(limits)) as file:
+        for batch in file.iter_batches(columns=list(limits)):
+            for name, limit in limits.items():
                 column = batch.column(name)
                 sizes = pc.binary_length(column.dictionary)
                 longest = pc.max(sizes).as_py() or 0
@@ -238,14 +245,22 @@ def _check_values(path: Path) -> None:
 
 
 def _answer(columns: dict[str, list[Any]], row: int, path: Path) -> Answer:
-    packed: bytes | None = columns["teacher_forced_predicted"][row]
-    if packed is not None and len(packed) % 2:
-        raise SubmissionError(f"{path}: row {row}: teacher_forced_predicted is not whole uint16")
+    predicted: bytes | None = columns["teacher_forced_predicted"][row]
+    nats: bytes | None = columns.get("teacher_forced_byte_nats", {row: None})[row]
+    for name, packed, what in (
+        ("teacher_forced_predicted", predicted, "uint16"),
+        ("teacher_forced_byte_nats", nats, "float16"),
+    ):
+        if packed is not None and len(packed) % 2:
+            raise SubmissionError(f"{path}: row {row}: {name} is not whole {what}")
     return Answer(
         teacher_forced_nats=columns["teacher_forced_nats"][row],
         teacher_forced_predicted=None
-        if packed is None
-        else np.frombuffer(packed, np.dtype("<u2")).astype(np.uint16),
+        if predicted is None
+        else np.frombuffer(predicted, np.dtype("<u2")).astype(np.uint16),
+        teacher_forced_byte_nats=None
+        if nats is None
+        else np.frombuffer(nats, np.dtype("<f2")).astype(np.float32),
         free_running=columns["free_running"][row],
         shuffled_nats=columns["shuffled_nats"][row],
     )
@@ -285,9 +300,33 @@ def _check_answer(answer: Answer, item: Item, where: str) -> None:
         )
     if predicted is not None and int(predicted.max(initial=0)) >= NUM_TOKENS:
         raise SubmissionError(f"{where}: token {predicted.max()} is not within 0..{NUM_TOKENS - 1}")
+    _check_byte_nats(answer, target, where)
     if answer.free_running is not None and len(answer.free_running) > item.max_bytes:
         raise SubmissionError(
             f"{where}: {len(answer.free_running)} bytes written, at most {item.max_bytes} allowed"
+        )
+
+
+def _check_byte_nats(answer: Answer, target: bytes, where: str) -> None:
+    """Refuse bits by byte that are impossible, or more than the file's."""
+    nats = answer.teacher_forced_byte_nats
+    if nats is None:
+        return
+    if len(nats) != len(target):
+        raise SubmissionError(
+            f"{where}: teacher_forced_byte_nats has {len(nats)} values, "
+            f"the target {len(target)} bytes"
+        )
+    if not (np.isfinite(nats).all() and (nats >= 0).all()):
+        raise SubmissionError(
+            f"{where}: teacher_forced_byte_nats must be finite and not negative, of every byte"
+        )
+    total = answer.teacher_forced_nats
+    added = float(nats.sum(dtype=np.float64))
+    if total is None or added > total * (1 + _ROUNDED) + _ROUNDED:
+        raise SubmissionError(
+            f"{where}: teacher_forced_byte_nats add up to {added:.6g}, "
+            f"more than teacher_forced_nats = {total}"
         )
 
 
@@ -297,12 +336,14 @@ def _check_coverage(
     """Refuse answers for chosen samples only: all (free-running, the first so many) or none."""
     forced = [answer.teacher_forced_nats is not None for answer in answers]
     predicted = [answer.teacher_forced_predicted is not None for answer in answers]
+    byte_nats = [answer.teacher_forced_byte_nats is not None for answer in answers]
     shuffled = [answer.shuffled_nats is not None for answer in answers]
     possible = [item.shuffled is not None for item in items]
     written = [answer.free_running is not None for answer in answers]
     for what, found, wanted in (
         ("teacher_forced_nats", forced, [True] * len(items)),
         ("teacher_forced_predicted", predicted, [True] * len(items)),
+        ("teacher_forced_byte_nats", byte_nats, [True] * len(items)),
         ("shuffled_nats", shuffled, possible),
         ("free_running", written, [row < free_running_samples for row in range(len(items))]),
     ):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from benchmarks.explaining.dimension import Dimension, Parts
 from benchmarks.metrics import Answer, Ratio
 from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
@@ -65,18 +66,6 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BreakdownRow:
-    """Scores on one part of the files, e.g. on the states after an ADD, or on one register."""
-
-    name: str
-    units: int
-    """How many states, or registers of a state, belong to it."""
-    accuracy: Ratio
-    """Share of units of which every byte is right."""
-    byte_accuracy: Ratio
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TaskSpec:
     """What a reader must know about a task."""
 
@@ -92,6 +81,10 @@ class TaskSpec:
     shuffled_source: bool
     written_limit: tuple[int, int]
     """(a, b): free-running may write a * n + b bytes after a prompt of n bytes."""
+    dimensions: tuple[Dimension, ...] = ()
+    """What errors are told apart by, see `Task.dissect`; none: by place and kind of byte."""
+    reported: tuple[str, ...] = ()
+    """Names of those dimensions by which accuracy stands in reports."""
 
 
 class Task(Protocol):
@@ -118,10 +111,11 @@ class Task(Protocol):
         """Measure what only this family has; a metric that cannot be told is left out."""
         ...
 
-    def breakdowns(
-        self, items: Sequence[Item], answers: Sequence[Answer]
-    ) -> Mapping[str, list[BreakdownRow]]:
-        """Break teacher-forced accuracy down, e.g. by instruction; empty where nothing is."""
+    def dissect(self, item: Item) -> Mapping[str, Parts]:
+        """Cut an item's target into parts along each of `spec.dimensions`, by true bytes alone.
+
+        Never called of a task without dimensions.
+        """
         ...
 
 

@@ -46,11 +46,16 @@ class TrainedByteModel:
             device = next(self.model.parameters()).device
             result = self.model.score(batch.to(device))
             nats = result.nats.double().sum(dim=(1, 2)).tolist()
+            byte_nats = result.nats.cpu().numpy()
             predicted = result.predicted.cpu().numpy().astype(np.uint16)
             # The last scored token is the EOP; it costs nats but is no byte.
             is_byte = (batch.loss_mask & (batch.patches != EOP)).numpy()
             for row, i in enumerate(chosen):
-                scores[i] = Scores(total_nats=nats[row], predicted=predicted[row][is_byte[row]])
+                scores[i] = Scores(
+                    total_nats=nats[row],
+                    predicted=predicted[row][is_byte[row]],
+                    byte_nats=byte_nats[row][is_byte[row]],
+                )
         return [scores[i] for i in range(len(requests))]
 
     def generate(self, prompts: Sequence[Prompt], max_bytes: Sequence[int]) -> list[bytes]:

@@ -47,6 +47,8 @@ class Scores:
     """-log p of all target bytes and of the first `EOP` after them, in nats."""
     predicted: NDArray[np.uint16] | None
     """`[n]` likeliest token at each target byte (0..256), every earlier byte given as it is."""
+    byte_nats: NDArray[np.float32] | None = None
+    """`[n]` -log p of each target byte, in nats; with that of the `EOP` they are `total_nats`."""
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.baselines.context_tree import ContextTree, build_tree
 from benchmarks.baselines.ngram_kernel import weigh, write
@@ -47,17 +48,11 @@ class Ngram:
         """Weigh every continuation by itself."""
         scores: list[Scores] = []
         for request in requests:
-            predicted = np.empty(len(request.target), np.uint16)
             nats = np.zeros(self._order + 1)
-            weigh(
-                self._tree,
-                *_text(request, self._order),
-                self._order,
-                self._discount,
-                predicted,
-                nats,
+            predicted, byte_nats = self._weigh(request, self._discount, nats)
+            scores.append(
+                Scores(total_nats=float(nats[-1]), predicted=predicted, byte_nats=byte_nats)
             )
-            scores.append(Scores(total_nats=float(nats[-1]), predicted=predicted))
         return scores
 
     def generate(self, prompts: Sequence[Prompt], max_bytes: Sequence[int]) -> list[bytes] | None:
@@ -75,9 +70,18 @@ class Ngram:
         """Return what models of every order up to this one's pay for all requests together."""
         nats = np.zeros(self._order + 1)
         for request in requests:
-            predicted = np.empty(len(request.target), np.uint16)
-            weigh(self._tree, *_text(request, self._order), self._order, discount, predicted, nats)
+            self._weigh(request, discount, nats)
         return nats.tolist()
+
+    def _weigh(
+        self, request: Continuation, discount: float, nats: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+        """Return the likeliest tokens and what the true bytes cost; add to `nats`, by order."""
+        predicted = np.empty(len(request.target), np.uint16)
+        byte_nats = np.empty(len(request.target), np.float32)
+        text, start = _text(request, self._order)
+        weigh(self._tree, text, start, self._order, discount, predicted, byte_nats, nats)
+        return predicted, byte_nats
 
 
 def choose(examples: Sequence[Continuation], groups: Sequence[str], max_order: int) -> Choice:

@@ -134,12 +134,14 @@ def weigh(
     order: int,
     discount: float,
     predicted: NDArray[np.uint16],
+    byte_nats: NDArray[np.float32],
     top_nats: NDArray[np.float64],
 ) -> None:
     """Weigh `text[start:]` and the end after it.
 
-    Fills `predicted` `[len(text) - start]` with the likeliest tokens, and adds to `top_nats`
-    `[order + 1]` what models of every top order up to `order` pay for all of it.
+    Fills `predicted` and `byte_nats`, `[len(text) - start]` both, with the likeliest tokens and
+    with what the true ones cost, and adds to `top_nats` `[order + 1]` what models of every top
+    order up to `order` pay for all of it.
     """
     p = np.empty(NUM_TOKENS, np.float64)
     top = np.empty(order + 1, np.float64)
@@ -149,6 +151,7 @@ def weigh(
         top_nats -= np.log(top)
         if at < len(text):
             predicted[at - start] = np.argmax(p)
+            byte_nats[at - start] = -np.log(top[order])
 
 
 @numba.njit(cache=True)

@@ -12,7 +12,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tasks.cpu import SimulationTask, states_before
+from benchmarks.explaining.cpu_parts import states_before
+from benchmarks.tasks.cpu import SimulationTask
 from bgpt.protocol import Continuation, Prompt, Scores
 
 

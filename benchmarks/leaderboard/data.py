@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.explaining.explanation import (
+    Explanation,
+    ExplanationError,
+    read_explanation,
+)
 from benchmarks.leaderboard.columns import TASKS
 from benchmarks.leaderboard.examples import ShownExample, read_examples
 from benchmarks.leaderboard.runs import Run, read_runs
+from benchmarks.report import EXPLAIN_SUFFIX
 from benchmarks.strict_json import (
     JsonObject,
     JsonRefused,
@@ -69,6 +75,8 @@ class Entry:
     metrics: Mapping[str, Metric]
     breakdowns: Mapping[str, tuple[PartScore, ...]]
     examples: tuple[ShownExample, ...]
+    explanation: Explanation | None
+    """`None` where none lies beside the report."""
     task_version: str
     corpus: str
     config_sha256: str
@@ -137,7 +145,9 @@ def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None
         loaded = parse_object(load_text(path), str(path))
         if "submission" not in loaded or "metrics" not in loaded:
             continue  # Another file that lies beside the reports, such as a list of hashes.
-        entry = _read_entry(loaded, str(path))
+        if path.name.endswith(EXPLAIN_SUFFIX):
+            continue
+        entry = _read_entry(loaded, path)
         key = (entry.task, entry.name)
         if key in entries:
             raise LeaderboardError(
@@ -153,8 +163,9 @@ def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None
     )
 
 
-def _read_entry(report: JsonObject, where: str) -> Entry:
-    """Check one report's fields."""
+def _read_entry(report: JsonObject, path: Path) -> Entry:
+    """Check one report's fields, and the explanation beside it."""
+    where = str(path)
     version = report.get("schema_version")
     if version not in READABLE_VERSIONS:
         raise LeaderboardError(
@@ -189,6 +200,7 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
             for name in breakdowns
         },
         examples=read_examples(report, where),
+        explanation=_read_explanation(report, path),
         task_version=str(task.get("version", "")),
         corpus=text(corpus, "name", where, default=""),
         config_sha256=text(corpus, "config_sha256", where, default=""),
@@ -198,6 +210,31 @@ def _read_entry(report: JsonObject, where: str) -> Entry:
         wall_seconds=optional_number(report, "wall_seconds", where),
         raw=report,
     )
+
+
+def _read_explanation(report: JsonObject, path: Path) -> Explanation | None:
+    """Read what says where the entry errs, and refuse another one's."""
+    beside = path.with_name(path.name.removesuffix(".json") + EXPLAIN_SUFFIX)
+    if not beside.exists():
+        return None
+    try:
+        found = read_explanation(beside)
+    except ExplanationError as error:
+        raise LeaderboardError(str(error)) from error
+    where = str(path)
+    task = member(report, "task", where)
+    mine = (
+        (task.get("name"), found.task.name),
+        (str(task.get("version")), str(found.task.version)),
+        (member(report, "corpus", where).get("test_sha256"), found.corpus.test_sha256),
+        (member(report, "submission", where).get("name"), found.submission.name),
+    )
+    if any(one != other for one, other in mine):
+        raise LeaderboardError(
+            f'{beside}: explains another result than {path.name}; score again with "bgpt-bench '
+            'score", or delete it'
+        )
+    return found
 
 
 def _read_metric(found: JsonObject, where: str) -> Metric:

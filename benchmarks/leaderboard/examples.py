@@ -30,6 +30,7 @@ class ShownExample:
     tune: DisplayTune
     target: Literal["abc", "mid"]
     """What was to be written."""
+    truth: bytes
     written: bytes
     first_different_byte: int | None
     """Offset at which truth and written part; `None` where they are equal."""
@@ -78,6 +79,7 @@ def _read(found: JsonObject, where: str) -> ShownExample:
     return ShownExample(
         tune=tune,
         target=target,
+        truth=truth,
         written=written,
         first_different_byte=optional_count(found, "first_different_byte", where),
         fault=None if found.get("fault") is None else text(found, "fault", where),

@@ -14,6 +14,8 @@ from simulators.music.looking.piano_roll import Roll, RollNote, first_difference
 
 MAX_PLAYED_NOTES = 1_000
 _TRUTH = "truth"
+_AROUND = 8
+"""Bytes of a MIDI file that are shown before and behind the first wrong one."""
 
 
 def listen(board: Standing) -> Markup | None:
@@ -28,7 +30,7 @@ def listen(board: Standing) -> Markup | None:
             "p",
             "Tunes written for this project, converted by the entries; no test sample and "
             "nobody’s own tune is shown, because their licences do not clear them for a page. They "
-            "count in no figure above.",
+            "count in no figure above. The worst stand first.",
         ),
         tag(
             "ul",
@@ -79,9 +81,19 @@ def _entry(entry: Entry, is_open: bool) -> Markup:
                 class_="about",
             ),
         ),
-        tag("div", *(_tune(entry, one) for one in entry.examples), class_="tunes"),
+        tag("div", *(_tune(entry, one) for one in _worst_first(entry)), class_="tunes"),
         open=is_open,
     )
+
+
+def _worst_first(entry: Entry) -> list[ShownExample]:
+    """Return the tunes with the largest share of wrong bytes first."""
+
+    def right(one: ShownExample) -> float:
+        same = sum(a == b for a, b in zip(one.truth, one.written, strict=False))
+        return same / max(len(one.truth), len(one.written), 1)
+
+    return sorted(entry.examples, key=lambda one: (right(one), one.tune.name))
 
 
 def _tune(entry: Entry, one: ShownExample) -> Markup:
@@ -149,7 +161,7 @@ def _tune(entry: Entry, one: ShownExample) -> Markup:
             tag("span", _verdict(one, time), class_="verdict"),
         ),
         tag("div", *sides, class_="sides"),
-        _texts(one) if one.target == "abc" else None,
+        _texts(one),
         class_="tune",
     )
 
@@ -201,18 +213,28 @@ def _verdict(one: ShownExample, time: float | None) -> str:
     return f"{said}. Not well formed: {one.fault}." if one.fault else f"{said}."
 
 
-def _texts(one: ShownExample) -> Markup:
-    """Return the two texts beside each other, the first different character marked."""
-    texts = (("Truth", one.tune.abc.encode()), ("Written", one.written))
+def _texts(one: ShownExample) -> Markup | None:
+    """Return truth and written beside each other, the first different byte of both marked.
+
+    A MIDI file's bytes are shown around that byte only.
+    """
+    at = one.first_different_byte
+    if one.target == "abc":
+        shown = [_marked(data, at) for data in (one.truth, one.written)]
+    elif at is None:
+        return None
+    else:
+        shown = [_marked_hex(data, at) for data in (one.truth, one.written)]
+    texts = zip(("Truth", "Written"), shown, strict=True)
     return tag(
         "div",
         *(
             tag(
                 "div",
                 tag("span", name, class_="side-name"),
-                tag("pre", _marked(data, one.first_different_byte), tabindex="0"),
+                tag("pre", text, tabindex="0"),
             )
-            for name, data in texts
+            for name, text in texts
         ),
         class_="texts",
     )
@@ -225,6 +247,16 @@ def _marked(data: bytes, at: int | None) -> Markup:
     first = _text(data[at : at + 1]) or "end"
     shown = "↵\n" if first == "\n" else "␣" if first == " " else first
     return join(_text(data[:at]), tag("mark", shown), _text(data[at + 1 :]))
+
+
+def _marked_hex(data: bytes, at: int) -> Markup:
+    """Return the bytes around `at` in hexadecimal, that one marked."""
+    before, behind = data[max(at - _AROUND, 0) : at], data[at + 1 : at + 1 + _AROUND]
+    return join(
+        f"byte {max(at - _AROUND, 0):,}: {before.hex(' ')} ",
+        tag("mark", data[at : at + 1].hex() or "end"),
+        f" {behind.hex(' ')}",
+    )
 
 
 def _text(data: bytes) -> str:

@@ -30,6 +30,7 @@ from benchmarks.leaderboard.ranking import combined_error
 from benchmarks.leaderboard.scale_charts import scale_charts
 from benchmarks.leaderboard.side_by_side import side_by_side
 from benchmarks.leaderboard.tables import Standing, result_table, standing
+from benchmarks.leaderboard.where_it_errs import where_it_errs
 
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -112,6 +113,7 @@ def _section(board: Board, one: Standing) -> Markup:
         _curves(board, one),
         scale_charts(one),
         breakdowns(one),
+        where_it_errs(one),
         listen(one),
         _meanings(one),
         provenance(one),

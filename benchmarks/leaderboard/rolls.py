@@ -4,6 +4,7 @@ Colours and type come from classes; the places of time are in attributes of the 
 the page's script can move a line along while it plays. It reads nothing and decides nothing.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,12 +77,15 @@ def roll_drawing(
 ) -> Markup:
     """Draw notes, one path a class, and a line with its name at the time of the first difference.
 
+    The bar in which that stands is shaded.
+
     `label` is what a screen reader says.
     """
     floor = frame.height - _BOTTOM
     parts = [*_keys(frame), *_bars(frame, floor)]
     parts += [tag("path", d=_path(frame, notes), class_=name) for name, notes in layers if notes]
     if parted is not None:
+        parts.insert(0, _parted_bar(frame, parted, floor))
         at = frame.x(parted)
         to_left = at > WIDTH / 2
         top = _TOP if parted_name is None else 3.0
@@ -145,6 +149,14 @@ def _bars(frame: Frame, floor: float) -> list[Markup]:
         if number % 4 == 0
     ]
     return [tag("path", d=path, class_="bars"), join(*numbers)]
+
+
+def _parted_bar(frame: Frame, time: float, floor: float) -> Markup:
+    """Shade the bar that holds a time."""
+    ends = [*frame.bars, frame.quarters]
+    number = max(bisect_right(frame.bars, time + 1 / 64) - 1, 0)
+    left, right = frame.x(ends[number]), frame.x(ends[number + 1])
+    return tag("rect", x=left, y=_TOP, width=right - left, height=floor - _TOP, class_="parted-bar")
 
 
 def _path(frame: Frame, notes: Sequence[RollNote]) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.explaining.dimension import Parts
+from benchmarks.explaining.music_parts import DIMENSIONS, tune_parts
 from benchmarks.metrics import Answer, Ratio, written_exactly
-from benchmarks.task import BreakdownRow, Item, SampleSet, TaskError, TaskSpec
+from benchmarks.task import Item, SampleSet, TaskError, TaskSpec
 from benchmarks.tasks.conversion_metrics import abc_metrics, edit_similarity, midi_metrics
 from bgpt.protocol import Continuation, Prompt
 from pipelines.sample import Segment
@@ -60,19 +62,15 @@ class ConversionTask:
         if self.target == "mid":
             measured |= midi_metrics(answers, targets)
         else:
-            measured |= abc_metrics(answers, targets, [_source_of(item) for item in items])
+            measured |= abc_metrics(answers, targets, [source_of(item) for item in items])
         return {name: found for name, found in measured.items() if found is not None}
 
-    def breakdowns(
-        self,
-        items: Sequence[Item],  # noqa: ARG002
-        answers: Sequence[Answer],  # noqa: ARG002
-    ) -> Mapping[str, list[BreakdownRow]]:
-        """Return none: files have no kinds of events that both sides share."""
-        return {}
+    def dissect(self, item: Item) -> Mapping[str, Parts]:
+        """Cut a tune's file by what its bytes say, bar, voice, pitch and distance."""
+        return tune_parts(item.continuation.target, self.target, source_of(item))
 
 
-def _source_of(item: Item) -> bytes:
+def source_of(item: Item) -> bytes:
     """Return the file that is given."""
     source = item.continuation.prompt.source
     assert source is not None, "a conversion has a source"
@@ -111,6 +109,7 @@ CONVERSIONS: Final = tuple(
                 "free_running_edit_similarity",
             ),
             shuffled_source=True,
+            dimensions=DIMENSIONS,
             written_limit=limit,
         ),
     )

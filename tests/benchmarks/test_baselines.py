@@ -13,14 +13,13 @@ from benchmarks.baselines.midi2abc import Midi2Abc
 from benchmarks.baselines.ngram import Ngram, choose
 from benchmarks.baselines.ngram_kernel import distribution
 from benchmarks.baselines.rules import CopyState, FetchRule
+from benchmarks.explaining.cpu_parts import effects_of, states_before
 from benchmarks.predict import predict
 from benchmarks.task import Item, SampleSet, prepare
 from benchmarks.tasks.cpu import (
     CPU_MACHINES,
     CPU_TOY,
     SimulationTask,
-    effects_of,
-    states_before,
 )
 from benchmarks.tasks.registry import TASKS
 from bgpt.protocol import ByteModel, Continuation, Prompt
@@ -178,13 +177,17 @@ def test_ngram_nats_are_the_sum_over_its_distributions() -> None:
     model = Ngram(examples, 3, 0.75)
     padded = bytes(3) + b"bin" + b"abra"
     expected = 0.0
+    by_byte: list[float] = []
     for i, token in enumerate([*b"abra", 256]):
         p, top = np.empty(257), np.empty(4)
         text = np.frombuffer(padded[: 6 + i], np.uint8)
         distribution(model._tree, text, len(text), 3, 0.75, token, p, top)
         expected -= math.log(p[token])
+        by_byte.append(-math.log(p[token]))
     found = model.score([continuation(b"", b"abra")])[0]
     assert found.total_nats == pytest.approx(expected)
+    assert found.byte_nats is not None
+    assert found.byte_nats.tolist() == pytest.approx(by_byte[:4])
     assert model.generate([continuation(b"", b"").prompt], [3]) == [b"abr"]
 
 

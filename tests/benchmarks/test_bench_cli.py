@@ -133,7 +133,7 @@ def test_two_folders_by_one_name_are_both_refused(
     assert "--name" in shown.err
     assert "rule" not in shown.out
     written = {path.name for path in (tmp_path / "reports").iterdir()}
-    assert written == {"cpu-toy.copy.json", "summary.json"}
+    assert written == {"cpu-toy.copy.json", "cpu-toy.copy.explain.json", "summary.json"}
     assert run("score", predictions / "rule", predictions / "rule", *arguments) == 0
 
 
@@ -151,6 +151,104 @@ def test_a_flipped_byte_of_a_test_shard_is_refused(
     assert "cpu-toy-000000.tar: sha256" in error
     assert "bgpt-data build cpu-toy" in error
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_result_is_explained_as_text_as_json_and_as_a_page(
+    corpus: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "pages" / "rule.html"
+    arguments = ("explain", predictions / "rule", "--corpus", corpus, "--samples", 1)
+    assert run(*arguments, "--rows", 2, "--html", page) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(
+        "cpu-toy: rule (baseline), 12 test samples of cpu-toy\nteacher-forced: "
+    )
+    for dimension in ("instruction", "operand", "register", "value", "distance", "fetch"):
+        assert f"\nBy {dimension}\n" in shown
+    assert "\x1b" not in shown  # piped: no colours
+    assert shown.count("teacher-forced:") == 2  # the totals, and one sample
+    assert ">" in shown.split("The worst samples")[1]
+    html = page.read_text()
+    assert "<mark>" in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert run(*arguments, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [table["name"] for table in made["tables"]][:2] == ["instruction", "operand"]
+    # The same without the corpus, of what was scored.
+    reports = tmp_path / "reports"
+    scoring = ("score", predictions, "--corpus", corpus, "--out", reports)
+    assert run(*scoring, "--free-running-limit", 5) == 0
+    capsys.readouterr()
+    assert run("explain", reports / "cpu-toy.rule.json", "--samples", 1, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == made
+    assert not (reports / "cpu-toy.zlib.explain.json").exists()  # it predicts no bytes
+    assert run("leaderboard", reports, "--out", tmp_path / "page") == 0
+    assert "Where it errs" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_the_ngrams_bits_stand_beside_its_errors(
+    corpus: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("explain", predictions / "ngram", "--corpus", corpus, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    total = made["teacher_forced"]["bits"]
+    assert total > 1000
+    for name in ("instruction", "register"):
+        rows = next(table["rows"] for table in made["tables"] if table["name"] == name)
+        assert sum(row["bits"] for row in rows) == pytest.approx(total, rel=1e-4)
+
+
+# RESULT and options, and what the one line on stderr must say.
+NO_RESULTS: list[tuple[list[str], str]] = [
+    (["nowhere"], "nowhere: no such folder of predictions, and no such report"),
+    (["PRED"], "9 predictions folders; explain one of them: brotli, copy, ngram,"),
+    (["PRED/rule"], "add --corpus FOLDER, the corpus cpu-toy"),
+    (["PRED/rule", "--corpus", "nowhere"], "nowhere"),
+    (["PRED/rule", "--corpus", "CORPUS", "--rows", "0"], "--rows"),
+    (["PRED/rule", "--corpus", "CORPUS", "--samples", "-1"], "--samples"),
+    (["OTHER", "--corpus", "CORPUS"], "a result of another task: midi-to-abc, not one of"),
+    (["UNKNOWN", "--corpus", "CORPUS"], "unknown task 'cpu-tyo': did you mean 'cpu-toy'?"),
+    (["FEWER", "--corpus", "CORPUS"], "predictions of another test_sha256"),
+    (["NONE", "--corpus", "CORPUS"], "corpus.samples is 0"),
+    (["CORPUS"], "holds no predictions.json, so no predictions"),
+    (["report.json"], "no explanation beside it (report.explain.json); score again with"),
+    (["report.json", "--corpus", "CORPUS"], "a report is explained by the file beside it; leave"),
+    (["broken.explain.json"], "broken.explain.json: not usable as JSON"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), NO_RESULTS)
+def test_what_cannot_be_explained_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    corpus: Path,
+    predictions: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, old, new in (
+        ("OTHER", '"cpu-toy",\n  "version"', '"midi-to-abc",\n  "version"'),
+        ("UNKNOWN", '"cpu-toy",\n  "version"', '"cpu-tyo",\n  "version"'),
+        ("FEWER", '"samples": 12', '"samples": 11'),
+        ("NONE", '"samples": 12', '"samples": 0'),
+    ):
+        header = Path(shutil.copytree(predictions / "rule", tmp_path / name)) / "predictions.json"
+        text = header.read_text()
+        assert old in text
+        header.write_text(text.replace(old, new))
+    (tmp_path / "report.json").write_text("{}")
+    (tmp_path / "broken.explain.json").write_text("{")
+    known = {"CORPUS": str(corpus), "PRED": str(predictions), "PRED/rule": f"{predictions}/rule"}
+    given = [known.get(argument, argument) for argument in arguments]
+    assert run("explain", *given, "--html", "page.html") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert message in shown.err
+    assert not (tmp_path / "page.html").exists()
 
 
 # Arguments, and what the one line on stderr must say; CORPUS stands for a good one.

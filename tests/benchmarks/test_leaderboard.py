@@ -21,6 +21,7 @@ from benchmarks.leaderboard.markup import Markup, escape, join, json_block, tag
 from benchmarks.leaderboard.page import standings
 from benchmarks.leaderboard.ranking import rank
 from benchmarks.leaderboard.scales import Scale, accuracy_ticks, linear_ticks, log_ticks
+from tests.benchmarks.made_up_explanations import explain_beside
 
 FIXTURE = Path(__file__).parent / "fixtures" / "leaderboard"
 HOSTILE = "<script>alert(1)</script>\"'&{{data}}|`</style>\u202e\ud800\x00"
@@ -184,6 +185,46 @@ def test_what_was_measured_on_fewer_samples_has_no_rank_and_stands_below(
     build(reports, None, tmp_path / "out")
     row = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
     assert "| – | rule | 99.99 %" in row
+
+
+def test_where_an_entry_errs_is_told_from_the_file_beside_its_report(
+    tmp_path: Path, reports: Path
+) -> None:
+    path = reports / "cpu-toy" / "fixture-compact.json"
+    explain_beside(path, "<b>SWAP</b>")
+    build(reports, FIXTURE / "runs", tmp_path / "out", published=FIXTURE / "published.json")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    section = page.split('class="errs"')[1].split("</section>")[0]
+    assert page.count('class="errs"') == 1
+    words = Elements(section).text
+    assert (
+        "fixture-compact 224 of 8,960 bytes wrong (2.5 %); 180 of 200 written files exact" in words
+    )
+    assert "<b>SWAP</b> 40 25.00 ± 6.25 % 7.1 % 7.1 % 0.500 5.0 %" in words
+    assert "2 further parts hold 14.3 % of the errors" in words
+    assert "The first is byte 17: true 0b, answered 0c; register <b>SWAP</b>." in words
+    assert "true 0a0b, answered 0a" not in words
+    assert "0a0b, answered 0a<mark>0c</mark>" in section
+    assert not [name for name, _ in Elements(section).found if name == "b"]
+
+
+def test_an_explanation_of_another_result_is_refused(tmp_path: Path, reports: Path) -> None:
+    path = reports / "cpu-toy" / "fixture-compact.json"
+    beside = explain_beside(path, "SWAP")
+    for key, value in (
+        ("submission__name", "another"),
+        ("task__version", 99),
+        ("corpus__test_sha256", "0" * 64),
+    ):
+        before = beside.read_text()
+        change(beside, **{key: value})
+        with pytest.raises(LeaderboardError, match=r"explains another result than fixture-compact"):
+            build(reports, None, tmp_path / "out")
+        beside.write_text(before)
+    change(beside, tables=7)
+    with pytest.raises(LeaderboardError, match=r"fixture-compact\.explain\.json\.tables: expected"):
+        build(reports, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_published_figures_are_shown_apart_and_never_ranked(built: Path) -> None:

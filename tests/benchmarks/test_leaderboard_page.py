@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.leaderboard import build
 from tests.benchmarks.made_up_examples import made_up_examples
+from tests.benchmarks.made_up_explanations import explain_beside
 
 FIXTURE = Path(__file__).parent / "fixtures" / "leaderboard"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -56,7 +57,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for kind in ("instruction", "register", "distance")
         }
         report["submission"]["kind"] = "model"
-        (folder / "reports" / f"hostile-{number}.json").write_text(json.dumps(report))
+        path = folder / "reports" / f"hostile-{number}.json"
+        path.write_text(json.dumps(report))
+        explain_beside(path, name)
     for task in ("abc-to-midi", "midi-to-abc"):
         for name in ("fixture-compact", "fixture-blind"):
             path = folder / "reports" / task / f"{name}.json"

@@ -118,6 +118,7 @@ def test_predictions_come_back_from_disk_as_they_were(
     read = read_predictions(tmp_path / "mine")
     assert read.header == made.header
     assert (read.keys, read.groups, read.num_bytes) == (made.keys, made.groups, made.num_bytes)
+    assert all(answer.teacher_forced_byte_nats is None for answer in read.answers)
     for mine, theirs in zip(read.answers, made.answers, strict=True):
         assert np.array_equal(
             np.array(mine.teacher_forced_predicted), np.array(theirs.teacher_forced_predicted)
@@ -129,6 +130,29 @@ def test_predictions_come_back_from_disk_as_they_were(
     path = write_summary(tmp_path / "reports")
     summary = json.loads(path.read_text())
     assert summary["abc-to-midi"]["made-up"]["shuffled_source_cost"] == pytest.approx(1)
+
+
+def test_the_bits_of_every_byte_come_back_in_three_digits_or_not_at_all(
+    tmp_path: Path, cpu_samples: SampleSet
+) -> None:
+    def answer(item: Item) -> Answer:
+        nats = np.linspace(1e-4, 20, len(item.continuation.target)).astype(np.float32)
+        return Answer(teacher_forced_nats=float(nats.sum()), teacher_forced_byte_nats=nats)
+
+    made = predictions_of("cpu-toy", cpu_samples, answer)
+    write_predictions(tmp_path / "mine", made)
+    for mine, theirs in zip(read_predictions(tmp_path / "mine").answers, made.answers, strict=True):
+        assert mine.teacher_forced_byte_nats is not None
+        assert theirs.teacher_forced_byte_nats is not None
+        assert mine.teacher_forced_byte_nats == pytest.approx(
+            theirs.teacher_forced_byte_nats, rel=1e-3
+        )
+    score(TASKS["cpu-toy"], cpu_samples, read_predictions(tmp_path / "mine"), CONFIG)
+    # Predictions of before there was such a column are read too.
+    table = pq.read_table(tmp_path / "mine" / "predictions.parquet")
+    older = table.drop_columns(["teacher_forced_byte_nats"])
+    pq.write_table(older, tmp_path / "mine" / "predictions.parquet")
+    assert read_predictions(tmp_path / "mine").answers[0].teacher_forced_byte_nats is None
 
 
 def with_answer(made: Predictions, row: int, **changes: Any) -> Predictions:
@@ -239,6 +263,28 @@ CASES: dict[str, tuple[Callable[[Predictions], Predictions], str]] = {
             made, 2, teacher_forced_predicted=np.full(made.num_bytes[2], 257, np.uint16)
         ),
         "token 257 is not within 0..256",
+    ),
+    "too few bits": (
+        lambda made: with_answer(made, 2, teacher_forced_byte_nats=np.zeros(3, np.float32)),
+        "teacher_forced_byte_nats has 3 values",
+    ),
+    "bits by byte that are none": (
+        lambda made: with_answer(
+            made, 2, teacher_forced_byte_nats=np.full(made.num_bytes[2], np.nan, np.float32)
+        ),
+        "teacher_forced_byte_nats must be finite and not negative",
+    ),
+    "more bits by byte than the file has": (
+        lambda made: with_answer(
+            made, 2, teacher_forced_byte_nats=np.ones(made.num_bytes[2], np.float32)
+        ),
+        "more than teacher_forced_nats = 0.0",
+    ),
+    "bits by byte of chosen samples": (
+        lambda made: with_answer(
+            made, 2, teacher_forced_byte_nats=np.zeros(made.num_bytes[2], np.float32)
+        ),
+        "teacher_forced_byte_nats must answer every sample",
     ),
     "too much written": (
         lambda made: with_answer(made, 2, free_running=bytes(5000)),

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.explaining.cpu_parts import effects_of
+from benchmarks.explaining.tally import tally
 from benchmarks.metrics import Answer
 from benchmarks.task import MAX_PATCHES, SampleSet, Task, TaskError, other_group, prepare
-from benchmarks.tasks.cpu import effects_of
 from benchmarks.tasks.registry import TASKS, UnknownTask, find_task
 from pipelines.sample import Segment
 from simulators.cpu.toy.machine import ToyCpu
@@ -143,7 +144,7 @@ def test_the_breakdown_finds_the_instruction_that_is_predicted_wrong(
                 predicted[state * 16 + 1] ^= 1
         answers.append(Answer(teacher_forced_predicted=predicted))
     num_states = sum(len(item.continuation.target) // 16 for item in items)
-    found = task.breakdowns(items, answers)
+    found = tally(task, items, answers)
     rows = found["instruction"]
     by_name = {row.name: row for row in rows}
     assert by_name["ADD"].accuracy.value == 0.0

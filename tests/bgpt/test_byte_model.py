@@ -55,7 +55,11 @@ def test_every_target_byte_has_a_prediction(tiny_model: Make, tiny_name: str) ->
         assert scores.predicted.dtype == np.uint16
         assert len(scores.predicted) == len(request.target)
         assert scores.total_nats is not None
-        assert scores.total_nats > 0
+        assert scores.byte_nats is not None
+        assert len(scores.byte_nats) == len(request.target)
+        # What is left is the end token's.
+        assert (scores.byte_nats > 0).all()
+        assert float(scores.byte_nats.sum()) < scores.total_nats
 
 
 def test_what_was_written_greedily_is_predicted_at_every_byte(

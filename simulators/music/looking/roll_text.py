@@ -40,9 +40,16 @@ ASCII: Final = Glyphs(onset="#", hold="=", missing="-", surplus="x", bar="|", be
 
 
 def roll_text(
-    roll: Roll, other: Roll | None = None, *, width: int = 100, glyphs: Glyphs = UNICODE
+    roll: Roll,
+    other: Roll | None = None,
+    *,
+    width: int = 100,
+    glyphs: Glyphs = UNICODE,
+    names: tuple[str, str | None] = ("the first", "the second"),
 ) -> str:
     """Return a roll as lines of at most `width` columns; `other` is laid over it.
+
+    The legend calls the two by their `names`; without a second name it has nothing of its own.
 
     Notes of `roll` that `other` lacks are shown as missing, notes that only `other` has as surplus.
     """
@@ -76,8 +83,9 @@ def roll_text(
     if parted is not None:
         lines.append(f"{glyphs.mark} first difference: {roll.place(parted)}")
     if other is not None:
-        legend = f"{glyphs.onset}{glyphs.hold} both, {glyphs.missing} only in the first"
-        lines.append(f"{legend}, {glyphs.surplus} only in the second")
+        legend = f"{glyphs.onset}{glyphs.hold} both, {glyphs.missing} only in {names[0]}"
+        surplus = "" if names[1] is None else f", {glyphs.surplus} only in {names[1]}"
+        lines.append(legend + surplus)
     return "\n".join(lines).rstrip("\n")
 
 
