@@ -104,6 +104,7 @@ def test_muon_takes_hidden_matrices_only() -> None:
         "byte_level.blocks.0.attention.value_table.weight",
         "byte_level.from_patch.bias",
         "byte_level.prev_patch.bias",
+        "byte_level.source_patch.bias",
     }
 
 
