@@ -4,9 +4,9 @@
 
 Laid out (`PackedLinear`), weights stay float32 and go through oneDNN, whose products are twice as
 fast as the default library's on some processors (215 against 100 GFLOP/s on one core of a Zen 5)
-and, from torch 2.13 on, do not depend in any bit on how many rows share a batch. With 8-bit weights (`Int8Linear`) a
-single row costs a fifth, for reading weights is what decoding one prompt spends its time on; the
-predictions move a little (docs/decoding.md has the figures).
+and, from torch 2.13 on, do not depend in any bit on how many rows share a batch. With 8-bit
+weights (`Int8Linear`) a single row costs a fifth, for reading weights is what decoding one prompt
+spends its time on; the predictions move a little (docs/decoding.md has the figures).
 
 The twin shares everything but linear layers with its model, and sees no later change of weights.
 """
