@@ -25,6 +25,8 @@ GROUP = 32
 """Pieces side by side. Part of the format: other neighbours would move a prediction's last bits."""
 PRECISION = 24
 """Bits of a probability in constriction's default range coder. Every byte gets at least 2^-24."""
+_FREE = (1 << PRECISION) - 256
+"""What is left to be shared out when every byte has its 2^-24."""
 _LEAST_BITS = -np.log2(1 - 255 * 2.0**-PRECISION)
 """What the surest byte costs."""
 
@@ -86,7 +88,7 @@ def encode(
     coder = constriction.stream.queue.RangeEncoder()
 
     def write(known: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-        coder.encode(known.astype(np.int32), _FAMILY, weights)
+        coder.encode(known.astype(np.int32), _FAMILY, shares(weights))
         return known
 
     _walk(predictor, context, np.frombuffer(data, np.uint8).copy(), write, on_bytes)
@@ -111,13 +113,31 @@ def decode(
 
     def read(_: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
         try:
-            return coder.decode(_FAMILY, weights).astype(np.uint8)
+            return coder.decode(_FAMILY, shares(weights)).astype(np.uint8)
         except AssertionError as error:  # constriction's word for code that no bytes have
             raise Refused(f"no byte fits the code: {error}") from error
 
     data = np.zeros(length, np.uint8)
     _walk(predictor, context, data, read, on_bytes)
     return data.tobytes()
+
+
+def shares(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return whole numbers `[B, 256]` in the proportions of `weights`, `2^24 - 256` a row.
+
+    constriction adds one to each. Whole numbers of that sum pass through its float32 sums exactly;
+    what it makes of others can leave nothing for byte 255, and then it panics.
+
+    >>> shares(np.float32([[1, 2] + [0] * 254]))[0, :3].tolist()
+    [5592320.0, 11184640.0, 0.0]
+    """
+    exact = weights.astype(np.float64)
+    exact *= _FREE / exact.sum(axis=1, keepdims=True)
+    np.floor(exact, out=exact)
+    row = np.arange(len(exact))
+    # The largest has at least 2^24 / 256 - 1, and what rounding left or took is at most 256.
+    exact[row, exact.argmax(axis=1)] += _FREE - exact.sum(axis=1)
+    return exact.astype(np.float32)
 
 
 def _walk(

@@ -35,7 +35,7 @@ from bgpt.config import PATCH_SIZE, ModelConfig
 from bgpt.counts import count_parameters
 from bgpt.decoder import Batch, Decoder
 from bgpt.decoding_copy import DecodingModel, decoding_threads, prepare
-from bgpt.entropy_coding import GROUP, ChooseBytes, Context
+from bgpt.entropy_coding import ChooseBytes, Context
 from bgpt.patching import TooLong, num_patches
 from bgpt.protocol import EOP, Prompt
 from pipelines.sample import Segment
@@ -58,7 +58,7 @@ def available_memory() -> int:
 class ModelPredictor:
     """The model in a folder, as a `Predictor`."""
 
-    def __init__(self, path: Path, available: Callable[[], int] = available_memory) -> None:
+    def __init__(self, path: Path, available: Callable[[], int] | None = None) -> None:
         """Read what the model is, and hash it.
 
         Raises:
@@ -68,7 +68,7 @@ class ModelPredictor:
         self.config, _ = read_config(path)
         self.identity = model_identity(path)
         self.build = numerical_build()
-        self._available = available
+        self._available = available or available_memory
         self._ready: DecodingModel | None = None
 
     def piece_bytes(self, context: Context) -> int:
@@ -94,7 +94,7 @@ class ModelPredictor:
             ValueError: the model gives no probabilities.
         """
         if self._ready is None:
-            self._require_memory(num_patches(_segments(context)))
+            self._require_memory(len(lengths), num_patches(_segments(context)))
             # In evaluation, one thread: see above.
             self._ready = replace(prepare(load_model(self.path)), threads=1)
 
@@ -123,8 +123,8 @@ class ModelPredictor:
             raise ValueError(f"{self.path}: gives a byte no probability; its numbers overflow")
         return weights
 
-    def _require_memory(self, first_patches: int) -> None:
-        needed = needed_memory(self.config, GROUP, first_patches)
+    def _require_memory(self, pieces: int, first_patches: int) -> None:
+        needed = needed_memory(self.config, pieces, first_patches)
         available = self._available()
         if needed > available:
             raise TooLargeForMemory(
