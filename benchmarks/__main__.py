@@ -215,6 +215,34 @@ def score_command(
         raise typer.Exit(1)
 
 
+@app.command("compress")
+def compress_command(
+    task: TaskName,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model or run.")],
+    corpus: CorpusFolder,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The result to write.")],
+    samples: Annotated[int, typer.Option("--limit", min=1, help="Test samples.")] = 100,
+    name: Annotated[
+        str | None, typer.Option(help="Name in the table; the run's name by default.")
+    ] = None,
+) -> None:
+    """Compress a task's test files with a model, give them back, and compare zstd, xz and brotli.
+
+    Example: bgpt-bench compress cpu-toy runs/cpu-toy --corpus data/cpu-toy --out cpu-toy.json
+    """
+    from benchmarks.compression import compress_task, write_compression
+
+    found = find_task(task)
+    opened = Corpus.open(corpus)
+    with _progress(f"{task} {model.name}") as progress:
+        report = compress_task(found, model, opened, samples, progress, name)
+    write_compression(out, report)
+    for size in report.sizes:
+        as_one = "" if size.as_one is None else f", {size.as_one} as one"
+        print(f"{size.name}: {report.num_bytes} -> {size.each} bytes{as_one}")
+    print(out)
+
+
 @app.command("leaderboard")
 def leaderboard_command(
     reports: Annotated[Path, typer.Argument(metavar="REPORTS", help="Folder of reports.")],

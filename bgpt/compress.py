@@ -30,7 +30,7 @@ def compress(
     data: bytes,
     on_bytes: Callable[[int], None] = silent,
 ) -> bytes:
-    """Return `data` as a compressed file.
+    """Return `data`, which follows `context.begin`, as a compressed file.
 
     Raises:
         TooLong: what is given leaves no room.
@@ -70,11 +70,11 @@ def require_fitting(
         )
     if _given(context) != file.given:
         how = (
-            "made without a given file; leave --given out"
+            "made with nothing given; leave --given and --begin out"
             if file.given is None
-            else "made with a given file; name it with --given"
-            if context.given is None
-            else "made with another given file than this one"
+            else "made with something given; name it with --given or --begin"
+            if _given(context) is None
+            else "made with something else given"
         )
         raise Refused(f"{name}: {how}")
 
@@ -86,7 +86,7 @@ def decompress(
     context: Context,
     on_bytes: Callable[[int], None] = silent,
 ) -> bytes:
-    """Return the bytes that the compressed file called `name` was made of.
+    """Return the bytes that the compressed file called `name` was made of, behind `context.begin`.
 
     Raises:
         Refused: see `require_fitting`; or what comes out is not what went in.
@@ -110,7 +110,8 @@ def _build(predictor: Predictor) -> bytes:
 
 
 def _given(context: Context) -> bytes | None:
-    given = context.given
-    if given is None:
+    given, begin = context.given, context.begin
+    if given is None and not begin:
         return None
-    return digest(given.extension.encode() + b"." + given.data, GIVEN_BYTES)
+    source = b"" if given is None else digest(given.extension.encode() + b"." + given.data, 32)
+    return digest(source + begin, GIVEN_BYTES)

@@ -38,12 +38,23 @@ Given = Annotated[
 ]
 
 
+Begin = Annotated[
+    Path | None,
+    typer.Option(
+        "--begin",
+        metavar="FILE",
+        help="What the file begins with, such as a trace's program: needed again, so not coded.",
+    ),
+]
+
+
 def compress_command(
     model_or_file: ModelOrFile,
     out: Out,
     file: FileAfterModel = None,
     model: NamedModel = None,
     given: Given = None,
+    begin: Begin = None,
 ) -> None:
     """Make a file small with a model that knows its kind; `decompress` gives it back bit for bit.
 
@@ -53,6 +64,7 @@ def compress_command(
     Example:
       bgpt compress a.bin --model runs/cpu-toy -o a.bgz
       bgpt compress tune.mid --given tune.abc -o tune.bgz
+      bgpt compress b.bin --begin program.bin -o b.bgz
     """
     from bgpt.compress import compress
     from bgpt.entropy_coding import Context
@@ -61,18 +73,21 @@ def compress_command(
 
     named, source = _names(model_or_file, file, model)
     data, extension = source.read_bytes(), _extension(source)
-    before = _given(given)
+    before, first = _given(given), _begin(begin)
+    if not data.startswith(first):
+        raise ValueError(f"{source}: does not begin with the {len(first)} bytes of {begin}")
     fits = writes(extension) if before is None else converts(before.extension, extension)
     chosen = named or find_model(f"write .{extension}", fits)
-    _require_place(out, source, given)
+    _require_place(out, source, given, begin)
     predictor = ModelPredictor(chosen)
-    context = Context(extension=extension, given=before)
+    context = Context(extension=extension, given=before, begin=first)
     predictor.piece_bytes(context)
-    with _progress(source.name, len(data)) as on_bytes:
-        packed = compress(predictor, context, data, on_bytes)
+    rest = data[len(first) :]
+    with _progress(source.name, len(rest)) as on_bytes:
+        packed = compress(predictor, context, rest, on_bytes)
     _store(out, packed)
-    rate = f", {8 * len(packed) / len(data):.4f} bits per byte" if data else ""
-    typer.echo(f"{source}: {len(data)} -> {len(packed)} bytes{rate}", err=True)
+    rate = f", {8 * len(packed) / len(rest):.4f} bits per byte" if rest else ""
+    typer.echo(f"{source}: {len(rest)} -> {len(packed)} bytes{rate}", err=True)
 
 
 def decompress_command(
@@ -81,6 +96,7 @@ def decompress_command(
     file: FileAfterModel = None,
     model: NamedModel = None,
     given: Given = None,
+    begin: Begin = None,
 ) -> None:
     """Give back the file that `compress` made small, with the same model; checked bit for bit.
 
@@ -99,12 +115,13 @@ def decompress_command(
     named, source = _names(model_or_file, file, model)
     try:
         packed = unpack(str(source), source.read_bytes())
-        context = Context(extension=packed.extension, given=_given(given))
+        first = _begin(begin)
+        context = Context(extension=packed.extension, given=_given(given), begin=first)
         predictor = ModelPredictor(named or _model_of(packed.model))
         require_fitting(str(source), packed, predictor, context)
-        _require_place(out, source, given)
+        _require_place(out, source, given, begin)
         with _progress(source.name, packed.length) as on_bytes:
-            data = decompress(str(source), packed, predictor, context, on_bytes)
+            data = first + decompress(str(source), packed, predictor, context, on_bytes)
     except Refused as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -140,6 +157,18 @@ def _given(path: Path | None) -> "Segment | None":
     if segment is not None and not segment.data:
         raise ValueError(f"{path}: an empty file; leave --given out")
     return segment
+
+
+def _begin(path: Path | None) -> bytes:
+    """Return what a file begins with.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    data = b"" if path is None else path.read_bytes()
+    if path is not None and not data:
+        raise ValueError(f"{path}: an empty file; leave --begin out")
+    return data
 
 
 def _model_of(hash_begin: bytes) -> Path:

@@ -6,11 +6,11 @@ Layout, integers big-endian; docs/compression.md shows one file byte by byte:
     1       format version, 1
     6       model: begin of the sha256 of its weights and sizes
     3       build: begin of the sha256 of the words that name what computes
-    1       low four bits: length e of the extension, 1..15; 10: a given file was read first
+    1       low four bits: length e of the extension, 1..15; 10: something was given
     e       extension, ASCII
-    4       only with a given file: begin of its sha256
-    1..9    n, length of the original, as LEB128
-    4       begin of the sha256 of the original; not there for n = 0
+    4       only with something given: begin of its sha256
+    1..9    n, length of the original without what it was given to begin with, as LEB128
+    4       begin of the sha256 of those n bytes; not there for n = 0
     ...     32-bit words of the range coder
     4       CRC-32 of everything before
 
@@ -51,11 +51,11 @@ class CompressedFile:
     """`BUILD_BYTES`."""
     extension: str
     given: bytes | None
-    """`GIVEN_BYTES` that tell which file was given; None: none was."""
+    """`GIVEN_BYTES` that tell what was given; None: nothing was."""
     length: int
-    """Bytes of the original."""
+    """Bytes that come out."""
     check: bytes
-    """`CHECK_BYTES` of the original's sha256; empty for an empty original."""
+    """`CHECK_BYTES` of their sha256; empty for none."""
     words: bytes
     """The range coder's, 4 bytes each."""
 

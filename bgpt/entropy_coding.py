@@ -40,6 +40,8 @@ class Context:
     extension: str
     given: Segment | None = None
     """A file that comes before every piece, as a conversion's source does."""
+    begin: bytes = b""
+    """What the file begins with, and what is not coded; every piece is read behind it."""
 
 
 class ChooseBytes(Protocol):

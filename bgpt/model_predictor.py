@@ -72,18 +72,19 @@ class ModelPredictor:
         self._ready: DecodingModel | None = None
 
     def piece_bytes(self, context: Context) -> int:
-        """Return what fits behind the extension patch, and the given file, before the end patch.
+        """Return what fits between all that is given and the end patch.
 
         Raises:
-            TooLong: the given file leaves no room.
+            TooLong: what is given leaves no room.
         """
         used = num_patches(_segments(context))
-        if used >= self.config.max_patches:
+        room = (self.config.max_patches - used) * PATCH_SIZE + -len(context.begin) % PATCH_SIZE
+        if room < 1:
             raise TooLong(
-                f"the given file takes {used} of the {self.config.max_patches} patches that the "
+                f"what is given takes {used} of the {self.config.max_patches} patches that the "
                 f"model {self.path} reads; nothing can follow it"
             )
-        return (self.config.max_patches - used) * PATCH_SIZE
+        return room
 
     def predict(self, context: Context, lengths: Sequence[int], choose: ChooseBytes) -> None:
         """Ask for every byte of pieces of such lengths; see `Predictor`.
@@ -105,7 +106,7 @@ class ModelPredictor:
         ) -> NDArray[np.int64]:
             return choose(rows, self._weights(logits))
 
-        prompt = Prompt(source=context.given, extension=context.extension, given=b"")
+        prompt = Prompt(source=context.given, extension=context.extension, given=context.begin)
         batch = Batch(
             numbers=range(len(lengths)), prompts=[prompt] * len(lengths), max_bytes=lengths
         )
@@ -175,7 +176,7 @@ def needed_memory(config: ModelConfig, pieces: int, first_patches: int) -> int:
 
 
 def _segments(context: Context) -> list[Segment]:
-    file = Segment(extension=context.extension, data=b"")
+    file = Segment(extension=context.extension, data=context.begin)
     return [file] if context.given is None else [context.given, file]
 
 

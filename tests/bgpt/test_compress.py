@@ -118,6 +118,8 @@ def test_another_model_or_build_is_refused_by_name() -> None:
 
 
 GIVEN = Context(extension="mid", given=Segment(extension="abc", data=b"X:1"))
+BEGUN = Context(extension="mid", begin=b"MThd")
+BOTH = Context(extension="mid", given=GIVEN.given, begin=b"MThd")
 OTHER = Context(extension="mid", given=Segment(extension="abc", data=b"X:2"))
 NONE = Context(extension="mid")
 
@@ -125,9 +127,12 @@ NONE = Context(extension="mid")
 @pytest.mark.parametrize(
     ("made", "named", "words"),
     [
-        (GIVEN, NONE, "made with a given file; name it with --given"),
-        (NONE, GIVEN, "made without a given file; leave --given out"),
-        (GIVEN, OTHER, "made with another given file than this one"),
+        (GIVEN, NONE, "made with something given; name it with --given or --begin"),
+        (NONE, GIVEN, "made with nothing given; leave --given and --begin out"),
+        (BEGUN, NONE, "made with something given; name it with --given or --begin"),
+        (GIVEN, BOTH, "made with something else given"),
+        (BEGUN, BOTH, "made with something else given"),
+        (GIVEN, OTHER, "made with something else given"),
     ],
 )
 def test_another_given_file_is_refused(made: Context, named: Context, words: str) -> None:

@@ -124,6 +124,16 @@ def test_mistakes_are_one_line_and_exit_code_2(home: Path) -> None:
         ("compress", "other", "a.bin", "-m", "other", "-o", "x"): "two models: other and other",
         ("compress", "a.bin", "-o", "x"): "no run in folder runs is trained to write .bin",
         ("compress", "a.bin", "-m", "other", "--given", "empty.abc", "-o", "x"): "an empty file",
+        (
+            "compress",
+            "a.bin",
+            "-m",
+            "other",
+            "--begin",
+            "empty.abc",
+            "-o",
+            "x",
+        ): "leave --begin out",
         ("compress", "a.bin", "-m", "other", "--given", "a.bin", "-o", "a.bin"): "a.bin is read",
         ("decompress", "a.bgz", "-m", "runs/one", "-o", "a.bgz"): "a.bgz is read",
         ("decompress", "none.bgz", "-m", "runs/one", "-o", "x"): "none.bgz",
@@ -137,9 +147,23 @@ def test_a_given_file_is_needed_again(home: Path) -> None:
     (home / "s.abc").write_bytes(b"X:1\nK:C\n")
     assert run("compress", "other", "a.bin", "--given", "s.abc", "-o", "x")[0] == 0
     code, line = refused(home, "decompress", "other", "x", "-o", "b.bin")
-    assert (code, "name it with --given" in line) == (1, True)
+    assert (code, "name it with --given or --begin" in line) == (1, True)
     assert run("decompress", "other", "x", "--given", "s.abc", "-o", "b.bin")[0] == 0
     assert (home / "b.bin").read_bytes() == DATA
+
+
+def test_what_a_file_begins_with_is_needed_again_and_not_coded(home: Path) -> None:
+    (home / "program.bin").write_bytes(DATA[:50])
+    assert run("compress", "other", "a.bin", "--begin", "program.bin", "-o", "x")[0] == 0
+    assert run("compress", "other", "a.bin", "-o", "whole")[0] == 0
+    assert (home / "x").stat().st_size < (home / "whole").stat().st_size - 30
+    assert run("decompress", "other", "x", "--begin", "program.bin", "-o", "b.bin")[0] == 0
+    assert (home / "b.bin").read_bytes() == DATA
+    (home / "program.bin").write_bytes(DATA[1:50])
+    code, line = refused(home, "compress", "other", "a.bin", "--begin", "program.bin", "-o", "y")
+    assert (code, "does not begin with the 49 bytes of program.bin" in line) == (2, True)
+    code, line = refused(home, "decompress", "other", "x", "--begin", "program.bin", "-o", "y")
+    assert (code, "made with something else given" in line) == (1, True)
 
 
 def test_an_older_result_gives_way_whole(home: Path) -> None:

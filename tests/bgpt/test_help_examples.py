@@ -108,6 +108,7 @@ def test_every_example_works_as_it_is_written(home: Path) -> None:
     assert len(to_run) >= 13
     assert (home / "tune.mid").exists()
     assert (home / "a-again.bin").read_bytes() == (home / "a.bin").read_bytes()
+    assert (home / "b.bgz").exists()
     assert (home / "tune-again.mid").read_bytes() == (home / "tune.mid").read_bytes()
     assert len(list((home / "tunes").glob("*.abc"))) == 8
     assert (home / "trace.bin").read_bytes()[:80] == (home / "program.bin").read_bytes()

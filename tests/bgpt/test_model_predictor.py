@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bgpt.byte_model import TrainedByteModel
 from bgpt.checkpoint import CheckpointError, save_model
 from bgpt.compress import compress, decompress
 from bgpt.compressed_file import Refused, unpack
@@ -24,6 +25,7 @@ from bgpt.model_predictor import (
     numerical_build,
 )
 from bgpt.patching import TooLong
+from bgpt.protocol import Continuation, Prompt
 from bgpt.weigh import score_file
 from pipelines.sample import Segment
 
@@ -107,6 +109,25 @@ def test_a_given_file_is_read_first(saved: Callable[[str], Path]) -> None:
     long = Context(extension="mid", given=Segment(extension="abc", data=bytes(37 * 16)))
     with pytest.raises(TooLong, match="takes 40 of the 40 patches"):
         predictor.piece_bytes(long)
+
+
+@pytest.mark.parametrize("size", [1, 16, 33])
+def test_a_begin_is_read_and_not_coded(
+    saved: Callable[[str], Path], tiny_model: Make, size: int
+) -> None:
+    path, whole = saved("compact-cpu"), random_bytes(500)
+    context = Context(extension="bin", begin=whole[:size])
+    packed = comes_back(path, path, context, whole[size:])
+    (score,) = TrainedByteModel(tiny_model("compact-cpu")).score(
+        [Continuation(
+            prompt=Prompt(source=None, extension="bin", given=whole[:size]), target=whole[size:]
+        )]
+    )  # fmt: skip
+    assert score.total_nats is not None
+    assert len(packed) <= 1.01 * score.total_nats / math.log(2) / 8 + 32 + 4
+    room = ModelPredictor(path).piece_bytes(context)
+    assert room == 38 * 16 - size
+    comes_back(path, path, context, random_bytes(3 * room + 5))
 
 
 def test_the_number_of_threads_changes_nothing(saved: Callable[[str], Path]) -> None:
