@@ -233,13 +233,20 @@ def compress_command(
     from benchmarks.compression import compress_task, write_compression
 
     found = find_task(task)
-    opened = Corpus.open(corpus)
+    loaded = load_samples(Corpus.open(corpus), "test", samples)
     with _progress(f"{task} {model.name}") as progress:
-        report = compress_task(found, model, opened, samples, progress, name)
+        report = compress_task(found, model, loaded, progress, name)
     write_compression(out, report)
     for size in report.sizes:
-        as_one = "" if size.as_one is None else f", {size.as_one} as one"
-        print(f"{size.name}: {report.num_bytes} -> {size.each} bytes{as_one}")
+        shown = ", ".join(
+            f"{what} {'n/a' if found is None else found}"
+            for what, found in (
+                (f"{report.scored_bytes} scored bytes:", size.given),
+                (f"{report.num_bytes} whole:", size.whole),
+                ("as one:", size.as_one),
+            )
+        )
+        print(f"{size.name}: {shown}")
     print(out)
 
 
@@ -253,12 +260,16 @@ def leaderboard_command(
     readme: Annotated[
         Path | None, typer.Option("--readme", help="Markdown file to put the key figures into.")
     ] = None,
+    compression: Annotated[
+        Path | None,
+        typer.Option(help="Results of `compress`; folder compression of --out by default."),
+    ] = None,
 ) -> None:
     """Write the leaderboard, one self-contained HTML page.
 
     Example: bgpt-bench leaderboard reports --runs runs --out docs/results
     """
-    build(reports, runs, out, readme=readme)
+    build(reports, runs, out, readme=readme, compression=compression)
     print(out / "index.html")
 
 

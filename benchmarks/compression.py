@@ -2,10 +2,10 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
 """How small a task's test files become: by a model's own compressed files, and by zstd, xz, brotli.
 
-Every file is compressed on its own and given back, and compared; then all of them as one stream.
-Sizes are those of whole files in each tool's own format, headers and checksums included. What is
-compressed is a sample's last file; a conversion's source is given to the model, to which alone it
-can be. `bgpt.compress` does the work.
+A sample's last file is compressed, each on its own, and given back, and compared: once the part
+that the task scores, with all that the task gives (a program, a source), and once the whole file
+with nothing given; then all of them as one stream. Sizes are those of files in each tool's own
+format, headers and checksums included. `bgpt.compress` does the work.
 """
 
 import dataclasses
@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING
 import brotli
 import zstandard
 
+from benchmarks.baselines.compressors import given_bytes
 from benchmarks.entrant import trained_entrant
 from benchmarks.report import CorpusRef
-from benchmarks.samples import load_samples
-from benchmarks.task import Task
-from bgpt.protocol import Continuation, Prompt
-from pipelines.corpus import Corpus
+from benchmarks.task import SampleSet, Task
+from bgpt.protocol import Continuation
 from pipelines.shards import write_atomically
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from bgpt.model_predictor import ModelPredictor
 
 SCHEMA_VERSION = 1
+ZSTD = "zstd -19"
 PROMISED_SHARE, PROMISED_BYTES = 1.01, 32
 """A model's file takes at most so much of what its likelihoods say, plus so much."""
 
@@ -46,10 +46,14 @@ class CompressedSize:
     """What one tool makes of all files."""
 
     name: str
-    each: int
-    """Sum of the sizes, every file on its own."""
+    given: int | None
+    """Sum of the sizes of the scored parts, with what the task gives; `None` where the tool cannot
+    be given anything."""
+    whole: int | None
+    """Sum of the sizes of the whole files; `None` where the model never meets them without a
+    source."""
     as_one: int | None
-    """Size of all files one after the other; `None` where each has a source of its own."""
+    """Size of all whole files one after the other; `None` as above."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,13 +66,13 @@ class CompressionReport:
     model: str
     model_sha256: str
     build: str
-    reads_source: bool
-    """Every file was compressed with its source given."""
     files: int
     num_bytes: int
-    """Of all files, as they are."""
+    """Of the whole files, as they are."""
+    scored_bytes: int
+    """Of what the task scores of them."""
     predicted_bytes: float
-    """By the model's teacher-forced likelihoods, end marks included: what `bgpt eval` says."""
+    """What the scored bytes take by the model's teacher-forced likelihoods, end marks included."""
     over_promise: int
     """Files that took more than 1.01 of what is predicted and 32 bytes."""
     sizes: Sequence[CompressedSize]
@@ -78,12 +82,11 @@ class CompressionReport:
 def compress_task(
     task: Task,
     model: Path,
-    corpus: Corpus,
-    limit: int,
+    samples: SampleSet,
     progress: Callable[[int, int], None],
     name: str | None = None,
 ) -> CompressionReport:
-    """Compress the first `limit` test files of a task with the model in a folder, and with others.
+    """Compress test samples of a task with the model in a folder, and with others.
 
     Raises:
         TaskError: the corpus is not the task's.
@@ -93,28 +96,36 @@ def compress_task(
     from bgpt.entropy_coding import Context
     from bgpt.model_predictor import ModelPredictor
 
-    samples = load_samples(corpus, "test", limit)
     task.check(samples)
     entrant = trained_entrant(task, model, name)
     requests = [task.request(files, samples.prompt_bytes) for files in samples.files]
-    wholes = [_whole(request) for request in requests]
     predicted = [
-        (score.total_nats or 0.0) / math.log(2) / 8 for score in entrant.model.score(wholes)
+        (score.total_nats or 0.0) / math.log(2) / 8 for score in entrant.model.score(requests)
     ]
+    wholes = [request.prompt.given + request.target for request in requests]
+    has_source = any(request.prompt.source is not None for request in requests)
     predictor = ModelPredictor(model)
-    each: list[int] = []
-    for done, whole in enumerate(wholes, start=1):
-        context = Context(extension=whole.prompt.extension, given=whole.prompt.source)
-        each.append(_size_and_back(predictor, context, whole.target, samples.keys[done - 1]))
-        progress(done, len(wholes) + 1)
-    files = [whole.target for whole in wholes]
-    reads_source = any(whole.prompt.source is not None for whole in wholes)
+    given: list[int] = []
+    whole: list[int] = []
+    for done, request in enumerate(requests):
+        progress(done, len(requests))
+        asked = request.prompt
+        context = Context(extension=asked.extension, given=asked.source, begin=asked.given)
+        given.append(_size_and_back(predictor, context, request.target, samples.keys[done]))
+        if not has_source:
+            alone = Context(extension=asked.extension)
+            whole.append(_size_and_back(predictor, alone, wholes[done], samples.keys[done]))
     as_one = None
-    if not reads_source:
-        context = Context(extension=wholes[0].prompt.extension)
-        as_one = _size_and_back(predictor, context, b"".join(files), "all files as one")
-    progress(len(wholes) + 1, len(wholes) + 1)
-    ours = CompressedSize(name=entrant.submission.name, each=sum(each), as_one=as_one)
+    if not has_source:
+        alone = Context(extension=requests[0].prompt.extension)
+        as_one = _size_and_back(predictor, alone, b"".join(wholes), "all files as one")
+    progress(len(requests), len(requests))
+    ours = CompressedSize(
+        name=entrant.submission.name,
+        given=sum(given),
+        whole=None if has_source else sum(whole),
+        as_one=as_one,
+    )
     return CompressionReport(
         schema_version=SCHEMA_VERSION,
         task=task.spec.name,
@@ -127,33 +138,46 @@ def compress_task(
         model=entrant.submission.name,
         model_sha256=predictor.identity.hex(),
         build=predictor.build,
-        reads_source=reads_source,
-        files=len(files),
-        num_bytes=sum(map(len, files)),
+        files=len(requests),
+        num_bytes=sum(map(len, wholes)),
+        scored_bytes=sum(len(request.target) for request in requests),
         predicted_bytes=sum(predicted),
         over_promise=sum(
             size > PROMISED_SHARE * said + PROMISED_BYTES
-            for size, said in zip(each, predicted, strict=True)
+            for size, said in zip(given, predicted, strict=True)
         ),
-        sizes=(ours, *other_sizes(files)),
+        sizes=(ours, *other_sizes(requests)),
     )
 
 
-def other_sizes(files: Sequence[bytes]) -> list[CompressedSize]:
-    """Return what general compressors make of the files, at their strongest usual level."""
+def other_sizes(requests: Sequence[Continuation]) -> list[CompressedSize]:
+    """Return what general compressors make of the files, at their strongest usual level.
+
+    zstd can be given something, as a dictionary.
+    """
     tools: dict[str, Callable[[bytes], bytes]] = {
-        "zstd -19": zstandard.ZstdCompressor(level=19).compress,
+        ZSTD: zstandard.ZstdCompressor(level=19).compress,
         "xz -9e": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
         "brotli -11": lambda data: brotli.compress(data, quality=11, lgwin=24),
     }
+    wholes = [request.prompt.given + request.target for request in requests]
     return [
         CompressedSize(
             name=name,
-            each=sum(len(compress(data)) for data in files),
-            as_one=len(compress(b"".join(files))),
+            given=sum(map(_zstd_after_given, requests)) if name == ZSTD else None,
+            whole=sum(len(compress(data)) for data in wholes),
+            as_one=len(compress(b"".join(wholes))),
         )
         for name, compress in tools.items()
     ]
+
+
+def _zstd_after_given(request: Continuation) -> int:
+    """Return the size of a target as a zstd frame whose dictionary is what was given."""
+    dictionary = zstandard.ZstdCompressionDict(
+        given_bytes(request.prompt), dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    )
+    return len(zstandard.ZstdCompressor(level=19, dict_data=dictionary).compress(request.target))
 
 
 def write_compression(path: Path, report: CompressionReport) -> None:
@@ -172,9 +196,3 @@ def _size_and_back(predictor: "ModelPredictor", context: "Context", data: bytes,
     if decompress(name, unpack(name, packed), predictor, context) != data:
         raise NotGivenBack(f"{name}: did not come back as it was")
     return len(packed)
-
-
-def _whole(request: Continuation) -> Continuation:
-    """Return the request with every byte of the file asked for."""
-    prompt = Prompt(source=request.prompt.source, extension=request.prompt.extension, given=b"")
-    return Continuation(prompt=prompt, target=request.prompt.given + request.target)

@@ -4,11 +4,11 @@ Layout, integers big-endian; docs/compression.md shows one file byte by byte:
 
     2       magic, b6 5a
     1       format version, 1
-    6       model: begin of the sha256 of its weights and sizes
-    3       build: begin of the sha256 of the words that name what computes
+    5       model: begin of the sha256 of its weights and sizes
+    2       build: begin of the sha256 of the words that name what computes
     1       low four bits: length e of the extension, 1..15; 10: something was given
     e       extension, ASCII
-    4       only with something given: begin of its sha256
+    3       only with something given: begin of its sha256
     1..9    n, length of the original without what it was given to begin with, as LEB128
     4       begin of the sha256 of those n bytes; not there for n = 0
     ...     32-bit words of the range coder
@@ -28,9 +28,9 @@ from pipelines.sample import EXTENSION_PATTERN
 
 MAGIC: Final = b"\xb6\x5a"
 VERSION: Final = 1
-MODEL_BYTES: Final = 6
-BUILD_BYTES: Final = 3
-GIVEN_BYTES: Final = 4
+MODEL_BYTES: Final = 5
+BUILD_BYTES: Final = 2
+GIVEN_BYTES: Final = 3
 CHECK_BYTES: Final = 4
 SHORTEST: Final = len(MAGIC) + 1 + MODEL_BYTES + BUILD_BYTES + 1 + 1 + 1 + CHECK_BYTES
 _HAS_GIVEN: Final = 0x10

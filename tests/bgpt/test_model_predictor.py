@@ -124,7 +124,7 @@ def test_a_begin_is_read_and_not_coded(
         )]
     )  # fmt: skip
     assert score.total_nats is not None
-    assert len(packed) <= 1.01 * score.total_nats / math.log(2) / 8 + 32 + 4
+    assert len(packed) <= 1.01 * score.total_nats / math.log(2) / 8 + 32
     room = ModelPredictor(path).piece_bytes(context)
     assert room == 38 * 16 - size
     comes_back(path, path, context, random_bytes(3 * room + 5))
