@@ -25,7 +25,10 @@ NamedModel = Annotated[
     typer.Option("--model", "-m", metavar="MODEL", help=CHOSEN_HELP, callback=require_chosen),
 ]
 FileAfterModel = Annotated[
-    Path | None, typer.Argument(metavar="FILE", help="The file; alone without a MODEL.")
+    Path | None,
+    typer.Argument(
+        metavar="FILE", help="The file; alone where --model or nothing names the model."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="-: raw to stdout.")]
 Given = Annotated[

@@ -1,7 +1,10 @@
 """Compression with networks: small ones of every architecture, along the decoder's own path."""
 
 import math
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from bgpt.weigh import score_file
 from pipelines.sample import Segment
 
 Make = Callable[[str], Bgpt]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -130,13 +134,26 @@ def test_a_begin_is_read_and_not_coded(
     comes_back(path, path, context, random_bytes(3 * room + 5))
 
 
-def test_the_number_of_threads_changes_nothing(saved: Callable[[str], Path]) -> None:
-    path, data = saved("paper"), random_bytes(100)
-    torch.set_num_threads(1)
-    one = compress(ModelPredictor(path), Context(extension="bin"), data)
+def test_one_thread_computes_whatever_torch_is_set_to(saved: Callable[[str], Path]) -> None:
+    path, seen = saved("paper"), set[int]()
     torch.set_num_threads(2)
-    assert compress(ModelPredictor(path), Context(extension="bin"), data) == one
+    watch = Context(extension="bin"), b"abc", lambda _: seen.add(torch.get_num_threads())
+    compress(ModelPredictor(path), *watch)
+    assert seen == {1}
     assert torch.get_num_threads() == 2
+
+
+def test_another_process_with_other_threads_gives_the_file_back(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path, data = saved("rotary"), random_bytes(2000)
+    (tmp_path / "f").write_bytes(compress(ModelPredictor(path), Context(extension="bin"), data))
+    command = ["-m", "bgpt", "decompress", "f", "--model", str(path), "-o", "back.bin"]
+    subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, check=True, timeout=300, capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "3", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (tmp_path / "back.bin").read_bytes() == data
 
 
 def test_a_models_hash_is_of_sizes_and_weights_alone(
