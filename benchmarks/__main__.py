@@ -248,6 +248,41 @@ def explain_command(
     print(explained_json(found) if as_json else shown(found, rows))
 
 
+@app.command("compress")
+def compress_command(
+    task: TaskName,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model or run.")],
+    corpus: CorpusFolder,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The result to write.")],
+    samples: Annotated[int, typer.Option("--limit", min=1, help="Test samples.")] = 100,
+    name: Annotated[
+        str | None, typer.Option(help="Name in the table; the run's name by default.")
+    ] = None,
+) -> None:
+    """Compress a task's test files with a model, give them back, and compare zstd, xz and brotli.
+
+    Example: bgpt-bench compress cpu-toy runs/cpu-toy --corpus data/cpu-toy --out cpu-toy.json
+    """
+    from benchmarks.compression import compress_task, write_compression
+
+    found = find_task(task)
+    loaded = load_samples(Corpus.open(corpus), "test", samples)
+    with _progress(f"{task} {model.name}") as progress:
+        report = compress_task(found, model, loaded, progress, name)
+    write_compression(out, report)
+    for size in report.sizes:
+        shown = ", ".join(
+            f"{what} {'n/a' if found is None else found}"
+            for what, found in (
+                (f"{report.scored_bytes} scored bytes:", size.given),
+                (f"{report.num_bytes} whole:", size.whole),
+                ("as one:", size.as_one),
+            )
+        )
+        print(f"{size.name}: {shown}")
+    print(out)
+
+
 @app.command("leaderboard")
 def leaderboard_command(
     reports: Annotated[Path, typer.Argument(metavar="REPORTS", help="Folder of reports.")],
@@ -258,12 +293,16 @@ def leaderboard_command(
     readme: Annotated[
         Path | None, typer.Option("--readme", help="Markdown file to put the key figures into.")
     ] = None,
+    compression: Annotated[
+        Path | None,
+        typer.Option(help="Results of `compress`; folder compression of --out by default."),
+    ] = None,
 ) -> None:
     """Write the leaderboard, one self-contained HTML page.
 
     Example: bgpt-bench leaderboard reports --runs runs --out docs/results
     """
-    build(reports, runs, out, readme=readme)
+    build(reports, runs, out, readme=readme, compression=compression)
     print(out / "index.html")
 
 

@@ -1,8 +1,8 @@
-"""`bgpt`: train a model, weigh files with it, let it write files, and move it in and out.
+"""`bgpt`: train a model, weigh files with it, let it write and compress files, move it in and out.
 
 Results go to stdout or to a file, progress and errors to stderr. Exit codes: 0 done, 1 training
-diverged, 2 the user's mistake in one line and without a traceback, 128 + n ended by signal n with
-everything saved. torch is imported by the commands, so `--help` is quick.
+diverged or a file was refused, 2 the user's mistake in one line and without a traceback, 128 + n
+ended by signal n with everything saved. torch is imported by the commands, so `--help` is quick.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bgpt.command_options import MODEL_HELP, Device, DeviceName, Json, Model
+from bgpt.compress_command import compress_command, decompress_command
 from bgpt.convert_command import convert_command
 from bgpt.generate_command import generate_command
 from bgpt.simulate_command import simulate_command
@@ -153,6 +154,8 @@ def eval_command(
 app.command("generate")(generate_command)
 app.command("simulate")(simulate_command)
 app.command("convert")(convert_command)
+app.command("compress")(compress_command)
+app.command("decompress")(decompress_command)
 
 
 @app.command("import")

@@ -4,7 +4,8 @@
 
 A patch is decoded byte by byte against the byte level's small cache; then it enters the patch
 level, whose cache holds keys and values of every earlier patch. Rows that have written `EOP`, or
-as much as they may, leave the batch. Which prompts share a batch is `bgpt.generate`'s business.
+as much as they may, leave the batch. Which prompts share a batch is `bgpt.generate`'s business,
+which token is written `bgpt.choosing`'s.
 
 Shapes: B rows still in the batch, T cached patches, C bytes a patch, H heads, K width a head.
 """
@@ -17,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bgpt.choosing import Choose
 from bgpt.decoding_rows import Rows, by_head, with_room
 from bgpt.layers import attend_causal, attend_plain, ragged, take_rows
 from bgpt.model import Bgpt
 from bgpt.patching import PatchedSample, TooLong, collate, layout
 from bgpt.protocol import EOP, Prompt
-from bgpt.sampling import Sampling, draw, random_words, stream_seeds
 from pipelines.sample import Segment
 
 MASKED = -1e9
@@ -46,7 +47,6 @@ class Batch:
     """What the caller calls each, for showing bytes."""
     prompts: Sequence[Prompt]
     max_bytes: Sequence[int]
-    keys: Sequence[int | str]
 
 
 class Decoder:
@@ -56,12 +56,12 @@ class Decoder:
         self,
         model: Bgpt,
         batch: Batch,
-        sampling: Sampling | None,
+        choose: Choose,
         on_bytes: Callable[[int, bytes], None],
     ) -> None:
         self._model = model
         self._batch = batch
-        self._sampling = sampling
+        self._choose = choose
         self._on_bytes = on_bytes
         prompts = batch.prompts
         self._patch_size = size = model.config.patch_size
@@ -70,7 +70,6 @@ class Decoder:
         self._position = np.array(whole, np.int64)
         """Of the next patch's first byte in each file."""
         self._room = np.array(batch.max_bytes, np.int64)
-        self._seeds = stream_seeds(sampling.seed, batch.keys) if sampling else None
         self._data = [bytearray() for _ in prompts]
         self._ended = np.zeros(len(prompts), np.bool_)
 
@@ -177,8 +176,7 @@ class Decoder:
                 x = x + block.attention.out(mixed.flatten(2))
                 x = x + block.feed_forward(block.norm_2(x))
             logits = level.logits(level.norm(x[:, 0]), model.embedding)
-            tokens = np.where(forced[:, i] >= 0, forced[:, i], self._choose(rows, logits, i))
-            self._take(rows, tokens, forced[:, i] < 0)
+            tokens = self._take(rows, forced[:, i], logits, i)
             if not (~self._ended[rows.number] & (self._room[rows.number] > 0)).any():
                 break
             new = torch.from_numpy(tokens).to(stream.device)
@@ -188,25 +186,31 @@ class Decoder:
         self._position[rows.number] += self._patch_size
         return stream[:, config.window :]
 
-    def _choose(self, rows: Rows, logits: Tensor, i: int) -> NDArray[np.int64]:
-        """Return the token `[B]` at place `i` of the patch: the likeliest, or drawn."""
-        if self._sampling is None or self._seeds is None:
-            return logits.argmax(dim=-1).cpu().numpy()
-        at = rows.number
-        words = random_words(self._seeds[at], self._position[at] + i)
-        return draw(logits.cpu().numpy(), words, self._sampling)
+    def _take(
+        self, rows: Rows, forced: NDArray[np.int64], logits: Tensor, i: int
+    ) -> NDArray[np.int64]:
+        """Return the token `[B]` at place `i` of the patch; what was not given is written.
 
-    def _take(self, rows: Rows, tokens: NDArray[np.int64], is_free: NDArray[np.bool_]) -> None:
-        """Write tokens that were not given to the rows that have not come to an end."""
+        Rows that have come to an end get `EOP`.
+        """
         number = rows.number
-        open_rows = is_free & ~self._ended[number] & (self._room[number] > 0)
-        is_end = tokens == EOP
-        self._ended[number[open_rows & is_end]] = True
-        writes = (open_rows & ~is_end).nonzero()[0]
+        is_free = forced < 0
+        tokens = np.where(is_free, EOP, forced)
+        is_open = is_free & ~self._ended[number] & (self._room[number] > 0)
+        asked = is_open.nonzero()[0]
+        if not len(asked):
+            return tokens
+        if len(asked) < len(number):
+            logits = logits[torch.from_numpy(asked).to(logits.device)]
+        at = number[asked]
+        tokens[asked] = self._choose(at, self._position[at] + i, logits)
+        self._ended[at[tokens[asked] == EOP]] = True
+        writes = asked[tokens[asked] != EOP]
         self._room[number[writes]] -= 1
         for which, token in zip(number[writes].tolist(), tokens[writes].tolist(), strict=True):
             self._data[which].append(token)
             self._on_bytes(self._batch.numbers[which], bytes((token,)))
+        return tokens
 
     def _forced_tokens(self, rows: Rows) -> NDArray[np.int64]:
         """Return `[B, C]`: given bytes of the patch that a prompt ends in, -1 where free."""

@@ -2,12 +2,13 @@
 
 It puts prompts into batches of like length and their results back into order; a batch is decoded
 by `bgpt.decoder`. The result equals decoding without caches, one prompt at a time (that is a
-test); how a token is chosen by chance, `bgpt.sampling` knows.
+test); how a token is chosen, `bgpt.choosing` and `bgpt.sampling` know.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bgpt.choosing import ByChance, likeliest
 from bgpt.decoder import Batch, Decoder, Written
 from bgpt.decoding_copy import DecodingModel, decoding_threads, prepare
 from bgpt.model import Bgpt
@@ -91,9 +92,10 @@ def decode(
             numbers=chosen,
             prompts=[prompts[i] for i in chosen],
             max_bytes=[max_bytes[i] for i in chosen],
-            keys=[named[i] for i in chosen],
         )
+        some_keys = [named[i] for i in chosen]
+        choose = likeliest if how.sampling is None else ByChance(how.sampling, some_keys)
         with decoding_threads(ready):
-            decoder = Decoder(ready.model, batch, how.sampling, on_bytes)
+            decoder = Decoder(ready.model, batch, choose, on_bytes)
             written.update(zip(chosen, decoder.run(), strict=True))
     return [written[i] for i in range(len(prompts))]

@@ -33,7 +33,7 @@ def find_model(task: str, fits: Fits, environment: Mapping[str, str], runs: Path
     """
     if named := environment.get(VARIABLE):
         return require_generative(Path(named))
-    known = _generative(runs)
+    known = generative_runs(runs)
     found = [path for path, provenance in known.items() if fits(provenance)]
     if len(found) == 1:
         return found[0]
@@ -43,6 +43,18 @@ def find_model(task: str, fits: Fits, environment: Mapping[str, str], runs: Path
         raise ModelNotNamed(f"{where} several runs are trained to {task}: {listed}; name one")
     others = f"; it holds {', '.join(map(str, known))}" if known else ""
     raise ModelNotNamed(f"{where} no run in folder {runs} is trained to {task}{others}")
+
+
+def generative_runs(runs: Path) -> dict[Path, Provenance]:
+    """Return the finished runs in a folder that can write; what cannot be read is none of them."""
+    found: dict[Path, Provenance] = {}
+    for path in sorted(runs.iterdir()) if runs.is_dir() else ():
+        try:
+            if kind_of(path) == "generative":
+                found[path] = read_config(path)[1]
+        except CheckpointError:
+            continue
+    return found
 
 
 def converts(source: str | None, target: str | None) -> Fits:
@@ -68,15 +80,3 @@ def writes(extension: str) -> Fits:
     return lambda provenance: (
         converts(None, extension)(provenance) or (extension == "bin" and simulates()(provenance))
     )
-
-
-def _generative(runs: Path) -> dict[Path, Provenance]:
-    """Return the finished runs in a folder that can write; what cannot be read is none of them."""
-    found: dict[Path, Provenance] = {}
-    for path in sorted(runs.iterdir()) if runs.is_dir() else ():
-        try:
-            if kind_of(path) == "generative":
-                found[path] = read_config(path)[1]
-        except CheckpointError:
-            continue
-    return found

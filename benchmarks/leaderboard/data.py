@@ -15,6 +15,7 @@ from benchmarks.explaining.explanation import (
     read_explanation,
 )
 from benchmarks.leaderboard.columns import TASKS
+from benchmarks.leaderboard.compression import CompressionResult, read_compression
 from benchmarks.leaderboard.examples import ShownExample, read_examples
 from benchmarks.leaderboard.runs import Run, read_runs
 from benchmarks.report import EXPLAIN_SUFFIX
@@ -113,6 +114,7 @@ class Board:
     entries: tuple[Entry, ...]
     figures: tuple[Figure, ...]
     runs: tuple[Run, ...]
+    compression: tuple[CompressionResult, ...] = ()
 
     def tasks(self) -> tuple[str, ...]:
         """Return the tasks that have something to show, known ones in their order, then others."""
@@ -120,22 +122,33 @@ class Board:
         return (*(name for name in TASKS if name in found), *sorted(found - set(TASKS)))
 
 
-def read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None) -> Board:
+def read_board(
+    reports_dir: Path,
+    runs_dir: Path | None,
+    published: Path | None,
+    compression_dir: Path | None = None,
+) -> Board:
     """Read every report below `reports_dir`, every run below `runs_dir` and the published figures.
 
-    A `runs_dir` that does not exist holds no runs.
+    A `runs_dir` that does not exist holds no runs, a `compression_dir` no results of compression.
 
     Raises:
         LeaderboardError: a missing folder, an unreadable file, two reports for one entry, or
             reports of one task that were scored on different test sets.
     """
     try:
-        return _read_board(reports_dir, runs_dir, published)
+        compression = () if compression_dir is None else read_compression(compression_dir)
+        return _read_board(reports_dir, runs_dir, published, compression)
     except JsonRefused as error:
         raise LeaderboardError(str(error)) from error
 
 
-def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None) -> Board:
+def _read_board(
+    reports_dir: Path,
+    runs_dir: Path | None,
+    published: Path | None,
+    compression: tuple[CompressionResult, ...],
+) -> Board:
     if not reports_dir.is_dir():
         raise LeaderboardError(
             f'{reports_dir}: no such folder of reports; write some with "bgpt-bench score"'
@@ -160,6 +173,7 @@ def _read_board(reports_dir: Path, runs_dir: Path | None, published: Path | None
         entries=tuple(entries[key][1] for key in sorted(entries)),
         figures=() if published is None else _read_figures(published),
         runs=() if runs_dir is None else read_runs(runs_dir),
+        compression=compression,
     )
 
 
@@ -312,6 +326,7 @@ def merged(board: Board, *, with_examples: bool = True) -> dict[str, object]:
             for entry in board.entries
         ],
         "published": [dict(figure.raw) for figure in board.figures],
+        **({"compression": [dict(c.raw) for c in board.compression]} if board.compression else {}),
         "runs": [
             {
                 "name": run.name,

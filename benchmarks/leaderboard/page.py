@@ -21,6 +21,7 @@ from benchmarks.leaderboard.charts import (
     learning_curve,
 )
 from benchmarks.leaderboard.columns import Unit, column, task_text
+from benchmarks.leaderboard.compression import compression_table
 from benchmarks.leaderboard.data import Board, merged
 from benchmarks.leaderboard.listen import listen, notes_of
 from benchmarks.leaderboard.markup import Markup, join, json_block, tag
@@ -114,6 +115,7 @@ def _section(board: Board, one: Standing) -> Markup:
         scale_charts(one),
         breakdowns(one),
         where_it_errs(one),
+        compression_table([found for found in board.compression if found.task == name]),
         listen(one),
         _meanings(one),
         provenance(one),

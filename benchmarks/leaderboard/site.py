@@ -24,6 +24,7 @@ def build(
     *,
     published: Path | None = None,
     readme: Path | None = None,
+    compression: Path | None = None,
 ) -> None:
     """Write the leaderboard of all reports below `reports_dir` to `out_dir`.
 
@@ -31,13 +32,14 @@ def build(
     `runs_dir` holds one folder a training run with its `metrics.jsonl`; None draws no curves.
     `published` replaces the figures that come with the package. `readme` is a Markdown file whose
     part between `<!-- results -->` and `<!-- /results -->` becomes the key metrics' tables.
+    `compression` holds results of `bgpt-bench compress`; by default it is that folder of `out_dir`.
 
     Raises:
         LeaderboardError: something to be shown is missing, unreadable or not comparable.
     """
     if published is None and PUBLISHED.exists():
         published = PUBLISHED
-    board = read_board(reports_dir, runs_dir, published)
+    board = read_board(reports_dir, runs_dir, published, compression or out_dir / "compression")
     tasks = standings(board)
     data = json.dumps(merged(board), ensure_ascii=True, allow_nan=False, indent=1, sort_keys=True)
     contents = {

@@ -225,7 +225,7 @@ REFUSED = [
     (["train", "first-ten", "--out", "runs/count"], "run.json: name is 'count' there and 'first"),
     (["train"], "Missing argument 'RUN'"),
     (["classify"], "No such command 'classify'"),
-    (["compress"], "No such command 'compress'"),
+    (["shrink"], "No such command 'shrink'"),
     (["eval", "data/count", "--files", "params.yaml"], "data/count: not a model"),
     (["eval", "runs/count/model"], "give files to weigh"),
     (["eval", "runs/count/model", "--files", "absent.bin"], "No such file"),

@@ -23,7 +23,10 @@ from bgpt.model import Bgpt
 from pipelines.build import build_corpus
 from pipelines.sources.cpu import CpuOptions, CpuSource
 
-COMMANDS = ("train", "eval", "generate", "simulate", "convert", "import", "export", "info")
+COMMANDS = (
+    "train", "eval", "generate", "simulate", "convert", "compress", "decompress", "import",
+    "export", "info",
+)  # fmt: skip
 """In this order: what one leaves, such as runs/cpu-toy, the next needs."""
 NOT_RUN = ("torchrun ",)
 """Two processes that train together are tests/bgpt/test_ranks.py's."""
@@ -104,5 +107,8 @@ def test_every_example_works_as_it_is_written(home: Path) -> None:
         assert code in allowed, f"{line}: {err}"
     assert len(to_run) >= 13
     assert (home / "tune.mid").exists()
+    assert (home / "a-again.bin").read_bytes() == (home / "a.bin").read_bytes()
+    assert (home / "b.bgz").exists()
+    assert (home / "tune-again.mid").read_bytes() == (home / "tune.mid").read_bytes()
     assert len(list((home / "tunes").glob("*.abc"))) == 8
     assert (home / "trace.bin").read_bytes()[:80] == (home / "program.bin").read_bytes()
