@@ -93,10 +93,11 @@ def test_a_file_far_over_the_context_comes_back(saved: Callable[[str], Path]) ->
 def test_a_file_takes_what_eval_says(
     saved: Callable[[str], Path], tiny_model: Make, tiny_name: str
 ) -> None:
-    path, data = saved(tiny_name), random_bytes(500) + b"\0" * 108
+    path, model = saved(tiny_name), tiny_model(tiny_name)
     piece = ModelPredictor(path).piece_bytes(Context(extension="bin"))
-    assert len(data) == piece  # as long as the model reads: 38 patches
-    score = score_file(tiny_model(tiny_name), "f", Segment(extension="bin", data=data))
+    assert piece == 38 * model.config.patch_size  # as long as the model reads
+    data = random_bytes(piece - 108) + b"\0" * 108
+    score = score_file(model, "f", Segment(extension="bin", data=data))
     predicted = score.total_nats / math.log(2) / 8
     packed = comes_back(path, path, Context(extension="bin"), data)
     assert len(packed) <= 1.01 * predicted + 32
