@@ -26,6 +26,7 @@ from benchmarks.predictions import HEADER_NAME
 from benchmarks.report import Report, write_report, write_summary
 from benchmarks.samples import load_samples
 from benchmarks.scorer import score
+from benchmarks.studies.command import study_command
 from benchmarks.submission import SubmissionError, read_predictions
 from benchmarks.tasks.registry import TASKS, find_task
 from pipelines.command_line import MISTAKES, run
@@ -232,6 +233,9 @@ def leaderboard_command(
     """
     build(reports, runs, out, readme=readme)
     print(out / "index.html")
+
+
+app.command("study")(study_command)
 
 
 def _config(
