@@ -1,7 +1,6 @@
 """`bgpt-bench study`: one command a study, from `params.yaml` to tables and curves."""
 
 import shutil
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,11 +72,11 @@ def study_command(
         try:
             texts = study_texts(about, planner, runner)
         except StudyInterrupted as error:
-            print(error, file=sys.stderr)
+            typer.echo(str(error), err=True)
             raise typer.Exit(128 + error.signal_number) from error
     write_texts(folder, texts)
     for file in texts:
-        print(folder / file)
+        typer.echo(folder / file)
 
 
 @contextmanager
@@ -99,6 +98,6 @@ def _progress(title: str) -> "Generator[Callable[[int, int, RunResult], None]]":
             if console.is_terminal:
                 console.print(line[:width], highlight=False, markup=False)
             else:
-                print(line, file=sys.stderr, flush=True)
+                typer.echo(line, err=True)
 
         yield show

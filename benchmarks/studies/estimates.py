@@ -1,8 +1,7 @@
 """Means over seeds with their standard errors, and differences of two options seed by seed.
 
-Training twice with one seed gives one figure twice, so two options of one seed see the same order of
-samples: their difference is taken seed by seed, and its error is of those differences. Plain
-arithmetic; it knows no study.
+Two options trained with one seed read the same samples in the same order, so their difference is
+taken seed by seed, and its error is of those differences. Plain arithmetic; it knows no study.
 """
 
 import math

@@ -112,7 +112,7 @@ class Planner:
     def _values(
         self, task: str, about: StudyTask, option: str, change: OptionOnTask
     ) -> dict[str, Any]:
-        """Return the section of a run with all changes in it, and none of what the study decides."""
+        """Return a run's section with all changes in it, without what the study decides."""
         if about.run not in self._runs:
             raise ConfigError(
                 f"{self._params}: studies.{self._name}.tasks.{task}.run: "

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.strict_json import JsonRefused, load_text, parse_object
 from benchmarks.studies.config import Study
 from benchmarks.studies.run_result import RunResult
 from benchmarks.studies.runner import machines_of
-from benchmarks.strict_json import JsonRefused, load_text, parse_object
 from bgpt.run import code_sha256
 from pipelines.config import ConfigError
 from pipelines.shards import write_atomically

@@ -60,6 +60,10 @@ class Ended:
     signal_number: int = 0
 
 
+def _silent(_done: int, _total: int, _last: RunResult) -> None:
+    """Show nothing."""
+
+
 @final
 class Runner:
     """Does trainings, up to `num_jobs` at a time; `show` gets done, total and the last result."""
@@ -69,7 +73,7 @@ class Runner:
         data: Path,
         work: Path,
         num_jobs: int,
-        show: Callable[[int, int, RunResult], None] = lambda *_: None,
+        show: Callable[[int, int, RunResult], None] = _silent,
     ) -> None:
         self._data, self._work, self._engine = data, work, LocalEngine(num_jobs)
         self._show = show
@@ -84,7 +88,7 @@ class Runner:
             ValueError: a training cannot start; names it.
         """
         self._work.mkdir(parents=True, exist_ok=True)
-        # torch reads these when a worker starts: one thread a training, or they wait for each other.
+        # Read when a worker loads torch: one thread a training, or they wait for each other.
         os.environ["OMP_NUM_THREADS"] = "1"
         wanted = [
             TrainingJob(planned=p, data=self._data, work=self._work, sha256=self._sha256(p))
@@ -106,7 +110,7 @@ class Runner:
         return [found[job.planned.key] for job in wanted]
 
     def _sha256(self, planned: PlannedRun) -> str:
-        """Return the hash of configuration, shards and code, as the training's own record has it."""
+        """Return the hash of configuration, shards and code that the training itself goes by."""
         config, train = planned.config, planned.config.train
         key = repr((config.corpora, train.train_samples, train.eval_samples, train.directions,
                     train.too_long, config.model.max_patches))  # fmt: skip
