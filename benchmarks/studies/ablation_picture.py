@@ -84,7 +84,7 @@ def _dots(rows: Sequence[OptionRow]) -> list[Markup]:
     spans = [abs(value.mean) for row in rows for value in _both(row)]
     reach = max(min(max(spans), _FAR * statistics.median(spans)), 1e-6)
     low = -min(reach, max([1e-6, *(2 * -v.mean for row in rows for v in _both(row))]))
-    scale = Scale("linear", low, reach, 250.0, 640.0)
+    scale = Scale("linear", low, reach, 270.0, 660.0)
     bottom = _TOP + _LINE * len(rows)
     parts: list[Markup] = []
     for tick in linear_ticks(low, reach):
@@ -105,14 +105,13 @@ def _dot_row(row: OptionRow, scale: Scale, y: float) -> Markup:
     first, *second = _both(row)
     margin = 2 * (first.stderr or 0.0)
     emphasis = "strong" if first.is_clear else None
-    parts = [tag("text", row.option, x=236, y=y + 4, class_=f"end {emphasis or ''}".strip())]
+    name = row.option if row.against == BASE else f"{row.option} against {row.against}"
+    parts = [tag("text", name, x=256, y=y + 4, class_=f"end {emphasis or ''}".strip())]
     ends = (scale.at(first.mean - margin), scale.at(first.mean + margin))
     parts.append(tag("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_="whisker"))
     parts += [tag("circle", cx=scale.at(v.mean), cy=y, r=4.5, class_="mark") for v in second]
     parts.append(tag("circle", cx=scale.at(first.mean), cy=y, r=4.0))
-    against = "" if row.against == BASE else f" against {row.against}"
-    reading = f"{first.mean:+.4f}{against}"
-    parts.append(tag("text", reading, x=652, y=y + 4, class_=emphasis))
+    parts.append(tag("text", f"{first.mean:+.4f}", x=672, y=y + 4, class_=emphasis))
     return tag("g", *parts, class_="model" if first.is_clear else "baseline")
 
 

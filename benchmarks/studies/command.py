@@ -70,7 +70,7 @@ def study_command(
     with _progress(name) as show:
         runner = Runner(data, kept, jobs, show)
         try:
-            texts = study_texts(about, planner, runner)
+            texts = study_texts(about, planner, runner, data)
         except StudyInterrupted as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(128 + error.signal_number) from error

@@ -33,7 +33,7 @@ class StudyRun:
 
 
 def study_json(
-    about: StudyRun, tables: Mapping[str, Any], results: Sequence[RunResult]
+    about: StudyRun, tables: Sequence[Mapping[str, Any]], results: Sequence[RunResult]
 ) -> dict[str, Any]:
     """Return the whole content of `NAME.json`."""
     return {
@@ -46,7 +46,7 @@ def study_json(
         "seeds": list(about.study.seeds),
         "machines": machines_of(results),
         "code_sha256": code_sha256(),
-        **tables,
+        "tasks": list(tables),
         "runs": [
             {key: value for key, value in asdict(result).items() if key != "machine"}
             for result in results
