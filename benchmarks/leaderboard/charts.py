@@ -231,7 +231,8 @@ def _reference_lines(
     for reference in sorted(references, key=lambda r: y.at(r.value)):
         at = y.at(reference.value)
         parts.append(tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=at, y2=at, class_="reference"))
-        text_at = max(at - 5 if above else at + 14, last + _LABEL_GAP, _TOP + 10)
+        stands_above = above or at + 14 > y.start  # below the axis are its labels
+        text_at = max(at - 5 if stands_above else at + 14, last + _LABEL_GAP, _TOP + 10)
         last = text_at
         shown = f"{reference.label} {value_text(reference.value, column)}"
         parts.append(tag("text", shown, x=_LEFT + 8, y=text_at, class_="reference-name"))

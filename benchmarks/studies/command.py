@@ -26,11 +26,12 @@ def study_command(
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option("--work", help="Keeps what is done; runs/studies/NAME by default."),
+        typer.Option("--work", help="Keeps what is done; bench/studies/NAME by default."),
     ] = None,
     budget: Annotated[
-        float, typer.Option("--budget", help="Share of the bytes that each training reads.")
-    ] = 1.0,
+        float | None,
+        typer.Option("--budget", help="Share of the bytes of every training; else the section's."),
+    ] = None,
     reduced: Annotated[
         bool,
         typer.Option("--reduced", help="The whole way at a small budget, to see that it works."),
@@ -54,18 +55,16 @@ def study_command(
     from benchmarks.studies.runner import Runner, StudyInterrupted
     from benchmarks.studies.study import study_texts
 
+    if budget is not None:
+        check_budget(budget, "--budget")
     study = load_study(params, name)
-    check_budget(budget, "--budget")
     if only is not None:
         study = study.with_options([part.strip() for part in only.split(",")])
-    if reduced:
-        study, budget = study.as_reduced(), study.reduced.budget
-    else:
-        study = study.with_budget(budget)
+    study = study.as_reduced() if reduced else study.with_budget(budget or study.budget)
     folder = Path("docs/results/studies") / name if out is None else out
-    about = StudyRun(name=name, study=study, budget=budget, is_reduced=reduced)
+    about = StudyRun(name=name, study=study, budget=study.budget, is_reduced=reduced)
     check_out(folder, about)
-    kept = Path("runs/studies") / name if work is None else work
+    kept = Path("bench/studies") / name if work is None else work
     planner = Planner(study, name, params, data)
     with _progress(name) as show:
         runner = Runner(data, kept, jobs, show)

@@ -111,6 +111,8 @@ class Study:
     """Of kind `ablations`."""
     scales: tuple[int, ...] = ()
     """Of kind `scales`: numbers of first samples of the train side."""
+    budget: float = 1.0
+    """Share of the tasks' budgets that is trained, where the command line has no other."""
     reduced: Reduced = field(default_factory=Reduced)
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ class Study:
         for task in self.tasks:
             if task not in TASKS:
                 raise ValueError(f"tasks: {unknown_name('task', task, TASKS)}")
+        check_budget(self.budget, "budget")
         if not self.tasks or not self.seeds:
             raise ValueError("a study needs at least one task and one seed")
         if len(set(self.seeds)) < len(self.seeds):
@@ -162,13 +165,17 @@ class Study:
         return replace(self, options=chosen)
 
     def with_budget(self, share: float) -> "Study":
-        """Return the study with this share of every budget, one byte at least."""
+        """Return the study with this share of every budget, one byte at least.
+
+        Raises:
+            ConfigError: the share is none.
+        """
         check_budget(share, "--budget")
         tasks = {
             name: replace(task, bytes=max(1, round(share * task.bytes)))
             for name, task in self.tasks.items()
         }
-        return replace(self, tasks=tasks)
+        return replace(self, tasks=tasks, budget=share)
 
     def as_reduced(self) -> "Study":
         """Return the study as `--reduced` runs it."""
