@@ -168,7 +168,7 @@ class Study:
         """Return the study with this share of every budget, one byte at least.
 
         Raises:
-            ConfigError: the share is none.
+            ValueError: the share is none.
         """
         check_budget(share, "--budget")
         tasks = {
@@ -218,10 +218,10 @@ def check_budget(share: float, where: str) -> None:
     """Refuse a share of a budget that is none.
 
     Raises:
-        ConfigError: it is not above 0, or above 1000.
+        ValueError: it is not above 0, or above 1000.
     """
     if not 0 < share <= 1000:
-        raise ConfigError(
+        raise ValueError(
             f"{where}: {share:g} is no share of the budget; give one above 0, such as 0.1 or 1"
         )
 
