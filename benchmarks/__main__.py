@@ -226,12 +226,15 @@ def leaderboard_command(
     readme: Annotated[
         Path | None, typer.Option("--readme", help="Markdown file to put the key figures into.")
     ] = None,
+    studies: Annotated[
+        Path | None, typer.Option("--studies", help="Folder of studies, to name what they found.")
+    ] = None,
 ) -> None:
     """Write the leaderboard, one self-contained HTML page.
 
     Example: bgpt-bench leaderboard reports --runs runs --out docs/results
     """
-    build(reports, runs, out, readme=readme)
+    build(reports, runs, out, readme=readme, studies=studies)
     print(out / "index.html")
 
 

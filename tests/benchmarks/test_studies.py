@@ -13,6 +13,8 @@ import torch
 import yaml
 
 from benchmarks.__main__ import main
+from benchmarks.leaderboard.studies import study_section
+from benchmarks.strict_json import JsonRefused
 from benchmarks.studies import runner as runner_module
 from benchmarks.studies.ablations import time_ratio
 from benchmarks.studies.run_result import CurvePoint, RunResult, read_result, write_result
@@ -349,3 +351,40 @@ def test_a_result_reads_back_and_another_configurations_does_not(tmp_path: Path)
     path.write_bytes(path.read_bytes()[:-20])
     assert read_result(path, "f" * 64) is None
     assert read_result(tmp_path / "none.json", "f" * 64) is None
+
+
+def test_the_leaderboard_names_what_differed_clearly(
+    home: Path, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, is_reduced in (("ablations", False), ("small", True)):
+        (tmp_path / "results" / "studies" / name).mkdir(parents=True)
+        content = {**undisturbed, "study": name, "reduced": is_reduced}
+        path = tmp_path / "results" / "studies" / name / f"{name}.json"
+        path.write_text(json.dumps(content))
+    section = study_section(tmp_path / "results" / "studies", tmp_path / "results")
+    assert section is not None
+    assert 'href="studies/ablations/ablations.md"' in section
+    assert "small" not in section
+    (table,) = undisturbed["tasks"]
+    differences = {
+        row["option"]: row["equal_bytes"]["difference"]
+        for row in table["rows"]
+        if row["equal_bytes"] and row["equal_bytes"]["difference"]
+    }
+    clear = {
+        f"{name} {found['mean']:+.3f}": found["mean"] < 0
+        for name, found in differences.items()
+        if abs(found["mean"]) > 2 * found["stderr"]
+    }
+    assert clear
+    better, _, worse = section.partition("worse: ")
+    assert all((shown in better) == is_better for shown, is_better in clear.items())
+    assert all((shown in worse) != is_better for shown, is_better in clear.items())
+    assert study_section(tmp_path / "none", tmp_path) is None
+
+
+def test_a_damaged_study_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "s.json").write_text('{"study": "s", "reduced": false, "tasks": [3]}')
+    with pytest.raises(JsonRefused, match=r"s\.json: .*3"):
+        study_section(tmp_path, tmp_path)
