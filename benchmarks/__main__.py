@@ -29,6 +29,7 @@ from benchmarks.predictions import HEADER_NAME
 from benchmarks.report import Report, write_report, write_summary
 from benchmarks.samples import load_samples
 from benchmarks.scorer import score_and_explain
+from benchmarks.studies.command import study_command
 from benchmarks.submission import SubmissionError, read_predictions
 from benchmarks.tasks.registry import TASKS, find_task
 from pipelines.command_line import MISTAKES, run
@@ -297,13 +298,19 @@ def leaderboard_command(
         Path | None,
         typer.Option(help="Results of `compress`; folder compression of --out by default."),
     ] = None,
+    studies: Annotated[
+        Path | None, typer.Option("--studies", help="Folder of studies, to name what they found.")
+    ] = None,
 ) -> None:
     """Write the leaderboard, one self-contained HTML page.
 
     Example: bgpt-bench leaderboard reports --runs runs --out docs/results
     """
-    build(reports, runs, out, readme=readme, compression=compression)
+    build(reports, runs, out, readme=readme, compression=compression, studies=studies)
     print(out / "index.html")
+
+
+app.command("study")(study_command)
 
 
 def _config(

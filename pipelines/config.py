@@ -18,7 +18,7 @@ from simulators.suggest import unknown_name
 
 T = TypeVar("T")
 
-SECTIONS = ("benchmark", "corpora", "models", "runs", "tasks")
+SECTIONS = ("benchmark", "corpora", "models", "runs", "studies", "tasks")
 """Top-level keys of `params.yaml`."""
 
 

@@ -10,6 +10,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("simulators", "pipelines", "bgpt", "benchmarks")
 LINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STUDIES: dict[str, Any] = yaml.safe_load((ROOT / "benchmarks/dvc.yaml").read_text("utf-8"))
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 # stage -> modules that its command calls
@@ -63,6 +64,23 @@ def test_a_stage_depends_on_all_code_that_it_runs(stage: str) -> None:
     assert len(files) > 4
     missing = [f for f in files if not any(f == d or f.startswith(f"{d}/") for d in deps)]
     assert not missing
+
+
+def test_a_study_depends_on_all_code_that_it_runs() -> None:
+    described = STUDIES["stages"]["study"]["do"]
+    files = {f for f in closure(["benchmarks.studies.command"]) if not f.endswith("__init__.py")}
+    assert len(files) > 40
+    deps = described["deps"]
+    assert not [f for f in files if not any(f == d or f.startswith(f"{d}/") for d in deps)]
+    assert all((ROOT / dep).exists() for dep in deps if not dep.startswith("data/"))
+
+
+def test_studies_are_no_part_of_the_line() -> None:
+    commands = [stage.get("do", stage)["cmd"] for stage in LINE["stages"].values()]
+    assert not [command for command in commands if command.startswith("bgpt-bench study")]
+    assert STUDIES["stages"]["study"]["do"]["cmd"].startswith("bgpt-bench study ${key} ")
+    for about in PARAMS["studies"].values():
+        assert {task["run"] for task in about["tasks"].values()} <= set(PARAMS["runs"])
 
 
 def test_every_stage_of_the_line_is_checked() -> None:

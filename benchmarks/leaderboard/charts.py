@@ -53,6 +53,24 @@ class Curve:
 
     name: str
     points: tuple[tuple[int, float], ...]
+    is_guess: bool = False
+    """Nothing of it was measured: dashed, and without dots."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
+    """What a value may be, along an axis: (samples, lowest, highest), in order of samples."""
+
+    points: tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """A single point that is no curve's: what somebody else reports."""
+
+    name: str
+    samples: int
+    value: float
 
 
 def curves_of(runs: Sequence[Run], metric: CurveMetric) -> list[Curve]:
@@ -105,21 +123,29 @@ def learning_curve(
     label: str,
     axis: str = "training samples seen",
     counted: str = "samples",
+    bands: Sequence[Band] = (),
+    marks: Sequence[Mark] = (),
 ) -> Markup:
     """Draw curves over samples (log scale) with the baselines as horizontal lines.
 
     Returns a `<g>` of `WIDTH` x `HEIGHT` units; `label` is its text for a screen reader. `axis`
-    stands below, `counted` behind a point's number of samples.
+    stands below, `counted` behind a point's number of samples. A band lies below the curve of its
+    number.
     """
     samples = [float(x) for curve in curves for x, _ in curve.points]
+    samples += [float(x) for band in bands for x, _, _ in band.points]
+    samples += [float(mark.samples) for mark in marks]
     values = [y for curve in curves for _, y in curve.points] + [r.value for r in references]
+    values += [mark.value for mark in marks]
     x_low, x_high = log_range(samples)
     x = Scale("log", x_low, x_high, _LEFT, WIDTH - _RIGHT)
     y = _value_scale(metric, values)
     parts = [tag("title", label), *_axes(metric, x, y, axis)]
     parts.extend(_reference_lines(references, y, metric))
+    parts.extend(_band(band, number, x, y) for number, band in enumerate(bands))
     for number, curve in enumerate(curves):
         parts.append(_line(curve, number, x, y, metric, counted))
+    parts.extend(_mark(mark, x, y, metric, counted) for mark in marks)
     return tag("g", *parts, class_="plot")
 
 
@@ -205,7 +231,8 @@ def _reference_lines(
     for reference in sorted(references, key=lambda r: y.at(r.value)):
         at = y.at(reference.value)
         parts.append(tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=at, y2=at, class_="reference"))
-        text_at = max(at - 5 if above else at + 14, last + _LABEL_GAP, _TOP + 10)
+        stands_above = above or at + 14 > y.start  # below the axis are its labels
+        text_at = max(at - 5 if stands_above else at + 14, last + _LABEL_GAP, _TOP + 10)
         last = text_at
         shown = f"{reference.label} {value_text(reference.value, column)}"
         parts.append(tag("text", shown, x=_LEFT + 8, y=text_at, class_="reference-name"))
@@ -233,11 +260,36 @@ def _line(
         for position, ((left, top), (samples, value)) in enumerate(
             zip(at, curve.points, strict=True)
         )
+        if not curve.is_guess
     ]
-    dash = "6 4" if number >= NUM_COLOURS else None
+    dash = "3 4" if curve.is_guess else "6 4" if number >= NUM_COLOURS else None
     return tag(
         "g",
         tag("polyline", points=path, stroke_dasharray=dash),
         join(*dots),
         class_=f"curve colour-{number % NUM_COLOURS}",
     )
+
+
+def _band(band: Band, number: int, x: Scale, y: Scale) -> Markup:
+    """Draw what the values of one curve may be."""
+    edge = [(samples, high) for samples, _, high in band.points]
+    edge += [(samples, low) for samples, low, _ in reversed(band.points)]
+    path = " ".join(f"{x.at(float(samples)):.1f},{y.at(value):.1f}" for samples, value in edge)
+    return tag(
+        "g", tag("polygon", points=path, class_="band"), class_=f"colour-{number % NUM_COLOURS}"
+    )
+
+
+def _mark(mark: Mark, x: Scale, y: Scale, metric: CurveMetric, counted: str) -> Markup:
+    """Draw a point with its name beside it, on the side that has room."""
+    unit: Unit = "percent" if metric == "byte_accuracy" else "bits"
+    at, top = x.at(float(mark.samples)), y.at(mark.value)
+    is_right = at > (x.start + x.end) / 2
+    title = f"{mark.name}: {value_text(mark.value, unit)} at {count_text(mark.samples)} {counted}"
+    return tag(
+        "g",
+        tag("circle", tag("title", title), cx=at, cy=top, r=4.5, class_="mark"),
+        tag("text", mark.name, x=at + (-9 if is_right else 9), y=top - 8,
+            class_="reference-name end" if is_right else "reference-name"),
+    )  # fmt: skip

@@ -171,7 +171,7 @@ def _read_board(
     _check_one_test_set(list(entries.values()))
     return Board(
         entries=tuple(entries[key][1] for key in sorted(entries)),
-        figures=() if published is None else _read_figures(published),
+        figures=() if published is None else read_figures(published),
         runs=() if runs_dir is None else read_runs(runs_dir),
         compression=compression,
     )
@@ -289,7 +289,7 @@ def _check_one_test_set(entries: list[tuple[Path, Entry]]) -> None:
                 )
 
 
-def _read_figures(path: Path) -> tuple[Figure, ...]:
+def read_figures(path: Path) -> tuple[Figure, ...]:
     """Read a list of published figures."""
     where = str(path)
     figures: list[Figure] = []

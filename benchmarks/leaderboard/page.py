@@ -48,8 +48,8 @@ def standings(board: Board) -> list[Standing]:
     ]
 
 
-def render(board: Board) -> str:
-    """Return the whole page as HTML text."""
+def render(board: Board, studies: Markup | None = None) -> str:
+    """Return the whole page as HTML text; `studies` stands below the tasks."""
     package = files("benchmarks.leaderboard")
     style, script = (
         "".join(
@@ -69,7 +69,7 @@ def render(board: Board) -> str:
         "navigation": join(*(tag("a", t.task.name, href=f"#task-{t.task.name}") for t in tasks)),
         "summary": tag("ul", *(_summary(t) for t in tasks), class_="summary"),
         "side_by_side": side_by_side(tasks) or "",
-        "sections": join(*(_section(board, t) for t in tasks)),
+        "sections": join(*(_section(board, t) for t in tasks), studies),
         "foot": _foot(board),
     }
     template = package.joinpath("page.html").read_text(encoding="utf-8")

@@ -31,7 +31,8 @@ font:12.5px Inter,"Segoe UI",Roboto,"Helvetica Neue","Liberation Sans",Arial,san
 polyline{fill:none;stroke:currentcolor;stroke-width:2.25;stroke-linejoin:round}
 circle{fill:currentcolor}.colour-0{color:#1d4ed8}.colour-1{color:#b45309}
 .colour-2{color:#0f766e}.colour-3{color:#a21caf}
-.model{color:#1d4ed8}.baseline{color:#585e69}.whisker{stroke:currentcolor;stroke-width:2}
+.model{color:#1d4ed8}.baseline{color:#585e69}.whisker{stroke:currentcolor;stroke-width:2}.band{fill:currentcolor;fill-opacity:.14}
+.mark{fill:#fff;stroke:#17191e;stroke-width:2}
 """.replace("\n", "")
 _PANEL_TOP = 34.0
 _LEGEND_LINE = 19.0
@@ -42,7 +43,7 @@ def learning_curve_picture(board: Board) -> str:
     """Return one panel a task that has runs: its curves and the baselines they have to pass."""
     drawn = [(task, charts[0]) for task in board.tasks() if (charts := charts_of(board, task))]
     if not drawn:
-        return _picture(
+        return picture(
             WIDTH, 60.0, tag("text", "No training run has been evaluated yet.", x=16, y=35)
         )
     panels: list[Markup] = []
@@ -73,7 +74,7 @@ def learning_curve_picture(board: Board) -> str:
             )
         )
     width = len(drawn) * (WIDTH + _GAP) - _GAP
-    return _picture(width, _PANEL_TOP + HEIGHT + _LEGEND_LINE * lines + 18, *panels)
+    return picture(width, _PANEL_TOP + HEIGHT + _LEGEND_LINE * lines + 18, *panels)
 
 
 def standings_picture(tasks: Sequence[Standing]) -> str:
@@ -88,8 +89,8 @@ def standings_picture(tasks: Sequence[Standing]) -> str:
         parts.append(_standing_panel(one, shown, entries, top))
         top += 78.0 + 24.0 * len(entries)
     if not parts:
-        return _picture(820.0, 60.0, tag("text", "No entry has been scored yet.", x=16, y=35))
-    return _picture(820.0, top, *parts)
+        return picture(820.0, 60.0, tag("text", "No entry has been scored yet.", x=16, y=35))
+    return picture(820.0, top, *parts)
 
 
 def _standing_panel(one: Standing, shown: Column, entries: Sequence[Entry], top: float) -> Markup:
@@ -138,8 +139,8 @@ def _standing_row(one: Standing, shown: Column, entry: Entry, scale: Scale, y: f
     )
 
 
-def _picture(width: float, height: float, *parts: Markup) -> str:
-    """Return a whole SVG file with a white background."""
+def picture(width: float, height: float, *parts: Markup) -> str:
+    """Return a whole SVG file: `parts`, `width` x `height` units, on a white background."""
     background = tag("rect", width=width, height=height, rx=8.0, fill="#fff")
     drawing = tag(
         "svg",

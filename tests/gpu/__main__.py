@@ -47,12 +47,18 @@ def machine(device: str) -> dict[str, Any]:
     """Return what the figures were measured on."""
     import torch
 
-    from tests.perf.__main__ import machine as processor
+    from benchmarks.machine import machine as processor
+    from tests.perf.__main__ import PACKAGES
 
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
-    found: dict[str, Any] = {**processor(), "commit": commit or None, "cuda": torch.version.cuda}
+    found: dict[str, Any] = {
+        **processor(PACKAGES),
+        "load_before": os.getloadavg()[0],
+        "commit": commit or None,
+        "cuda": torch.version.cuda,
+    }
     if device == "cuda":
         gpu = torch.cuda.get_device_properties(0)
         found |= {"gpu": gpu.name, "gpu_memory_bytes": gpu.total_memory}

@@ -10,33 +10,15 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import sys
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import machine
 from tests.perf.speed_table import missed_floor
 
 PACKAGES = ("numpy", "numba", "torch", "webdataset", "transformers", "pyarrow", "unicorn")
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
-    model = "unknown"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].split(":", 1)[1].strip() if names else model
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "load_before": os.getloadavg()[0],
-    }
 
 
 def main() -> None:
@@ -55,7 +37,7 @@ def main() -> None:
         parser.error(f"unknown benchmark {sorted(unknown)}; known: {', '.join(known)}")
     report: dict[str, Any] = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": {**machine(PACKAGES), "load_before": os.getloadavg()[0]},
         "rows": [],
     }
     if options.go_on and options.out.exists():

@@ -1,0 +1,1 @@
+"""Studies: many small trainings by one command, and their tables and curves."""
