@@ -107,6 +107,7 @@ class ByteLevel(nn.Module):
             self.source_patch = Linear(config.patch_width, size * width)
             self.source_kv = Linear(width, 2 * width, bias=config.biases)
             self.source_q = Linear(width, width, bias=config.biases)
+            self.source_sharpness = nn.Parameter(torch.empty(config.source_heads))
             self.source_out = Linear(width, width, bias=config.biases)
         self.norm = make_norm(config, width)
         if not config.tied_head:
@@ -247,8 +248,9 @@ class ByteLevel(nn.Module):
         q = self.source_q(rms_norm(x)).view(
             num_samples, num_queries * num_positions, self.config.source_heads, -1
         )
-        # Twice as sharp as usual: one byte is to be picked among hundreds.
-        mixed = attend_plain(2 * rms_norm(q), source.keys, source.values, source.mask)
+        # Twice as sharp as usual at first: one byte is to be picked among hundreds.
+        sharpness = 2 * (2 * (self.source_sharpness - 1)).exp()[:, None].to(q.dtype)
+        mixed = attend_plain(sharpness * rms_norm(q), source.keys, source.values, source.mask)
         mixed = self.source_out(mixed.reshape(num_samples, num_queries, num_positions, width))
         num_patches = source.num_patches[:, None]
         return mixed * ((num_patches > 0) & (at > num_patches))[:, :, None, None]

@@ -134,7 +134,7 @@ def _byte_level_parameters(config: ModelConfig) -> int:
         assert config.byte_embedding is not None
         total += config.byte_embedding * config.window_width
         total += config.source_window * config.window_width * width
-        total += ADDRESS_BITS * width
+        total += ADDRESS_BITS * width + config.source_heads  # and a sharpness for each head
         total += _linear(config, width, config.byte_ffn) + _linear(config, config.byte_ffn, width)
         total += from_patch
         total += _linear(config, width, 2 * width) + 2 * _linear(config, width, width)

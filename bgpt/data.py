@@ -112,6 +112,10 @@ class SampleStream(Protocol):
         """Return the samples at positions of the stream, a pure function of (seed, position)."""
         ...
 
+    def shortest(self, share: float, /) -> "SampleStream":
+        """Return the stream of the shortest samples: of each corpus this share, at least one."""
+        ...
+
 
 @final
 class SampleView:
@@ -213,16 +217,21 @@ class SampleView:
         """Return the view without the samples that do not fit, and how many those are."""
         kept = np.flatnonzero(self.lengths <= max_patches)
         num_dropped = len(self) - len(kept)
-        if not num_dropped:
-            return self, 0
-        view = SampleView(
+        return (self._only(kept), num_dropped) if num_dropped else (self, 0)
+
+    def shortest(self, share: float) -> "SampleView":
+        """Return the view of the shortest samples: `share` of all, in (0, 1], at least one."""
+        count = max(1, round(share * len(self)))
+        return self._only(np.sort(np.argsort(self.lengths, kind="stable")[:count]))
+
+    def _only(self, kept: NDArray[np.int64]) -> "SampleView":
+        return SampleView(
             _Kept(self.samples, kept),
             extensions=self.extensions,
             prompt_bytes=self.prompt_bytes,
             directions=self._weights,
             patch_size=self.patch_size,
         )
-        return view, num_dropped
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:

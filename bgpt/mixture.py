@@ -32,6 +32,7 @@ class Mixture:
     def __init__(self, views: Mapping[str, SampleView], weights: Mapping[str, float]) -> None:
         self.parts: dict[str, SampleView] = {name: views[name] for name in weights}
         shares = counts(weights)
+        self._weights = dict(weights)
         self._stops = np.cumsum([shares[name] for name in self.parts])
 
     def __len__(self) -> int:
@@ -55,6 +56,11 @@ class Mixture:
                 for place, sample in zip(places.tolist(), drawn, strict=True)
             }
         return [samples[i] for i in range(len(positions))]
+
+    def shortest(self, share: float) -> "Mixture":
+        """Return the mixture of the shortest samples of each corpus; see `SampleStream`."""
+        views = {name: view.shortest(share) for name, view in self.parts.items()}
+        return Mixture(views, self._weights)
 
     def _block(self, block: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return, of every position of a block, its corpus and its place in that one's stream."""

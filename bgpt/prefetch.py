@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast, final
 import numpy as np
 import torch
 
+from bgpt.curriculum import Curriculum
 from bgpt.data import BatchStream
 from bgpt.patching import PatchBatch
 from bgpt.prepared import Part, Prepared, prepare
@@ -46,7 +47,9 @@ class Loader(Protocol):
         ...
 
 
-def open_loader(stream: BatchStream, config: TrainConfig, ranks: Ranks, first: int) -> Loader:
+def open_loader(
+    stream: BatchStream | Curriculum, config: TrainConfig, ranks: Ranks, first: int
+) -> Loader:
     """Return a loader of the batches from number `first` on, with `config.workers` processes."""
     if not config.workers:
         return _InPlace(stream, config, ranks, first)
@@ -57,7 +60,9 @@ def open_loader(stream: BatchStream, config: TrainConfig, ranks: Ranks, first: i
 class _InPlace:
     """Prepares a batch when it is asked for."""
 
-    def __init__(self, stream: BatchStream, config: TrainConfig, ranks: Ranks, first: int) -> None:
+    def __init__(
+        self, stream: BatchStream | Curriculum, config: TrainConfig, ranks: Ranks, first: int
+    ) -> None:
         self._stream, self._config, self._ranks, self._number = stream, config, ranks, first
 
     def next(self) -> Prepared:
@@ -73,7 +78,9 @@ class _InPlace:
 class _Workers:
     """Takes batches from worker processes in turn."""
 
-    def __init__(self, stream: BatchStream, config: TrainConfig, ranks: Ranks, first: int) -> None:
+    def __init__(
+        self, stream: BatchStream | Curriculum, config: TrainConfig, ranks: Ranks, first: int
+    ) -> None:
         self._workers: list[tuple[Pipe, BaseProcess]] = []
         self._turn = 0
         context = multiprocessing.get_context("spawn")
@@ -119,7 +126,11 @@ class _Workers:
 
 
 def _serve(
-    connection: Pipe, stream: BatchStream, config: TrainConfig, ranks: Ranks, number: int
+    connection: Pipe,
+    stream: BatchStream | Curriculum,
+    config: TrainConfig,
+    ranks: Ranks,
+    number: int,
 ) -> None:
     """Prepare every `config.workers`-th batch from `number` on until the pipe ends."""
     for ignored in (signal.SIGINT, signal.SIGTERM):

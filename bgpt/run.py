@@ -22,10 +22,10 @@ from simulators.suggest import unknown_name
 
 RUN_SCHEMA_VERSION = 2
 TRAINING_MODULES = (
-    "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "data", "evaluate",
-    "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing", "patch_level",
-    "patching", "prefetch", "prepared", "protocol", "ranks", "resume", "run", "schedule",
-    "sharding", "sides", "telemetry", "train", "train_config",
+    "bits_per_byte", "byte_level", "checkpoint", "checkpoints_kept", "config", "curriculum", "data",
+    "evaluate", "gradients", "initial", "job", "layers", "mixture", "model", "optim", "packing",
+    "patch_level", "patching", "prefetch", "prepared", "protocol", "ranks", "resume", "run",
+    "schedule", "sharding", "sides", "telemetry", "train", "train_config",
 )  # fmt: skip
 """Modules of this package that decide what a run leaves, weights and figures: all that
 `bgpt.train` and `bgpt.sides` import, but for what only shows progress. `dvc.yaml` depends on more,

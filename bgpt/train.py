@@ -22,7 +22,7 @@ from torch import Tensor
 from bgpt.bits_per_byte import bits_per_byte
 from bgpt.checkpoint import first_not_finite, save_model
 from bgpt.checkpoints_kept import DEFAULT_KEPT, is_best, prune, save_best, with_best
-from bgpt.data import BatchStream
+from bgpt.curriculum import open_batches
 from bgpt.evaluate import Evaluations, NotFinite
 from bgpt.gradients import Gradients
 from bgpt.initial import first_weights, freeze, take_weights
@@ -88,12 +88,7 @@ class _Trainer:
             raise ValueError("train.device is 'cuda' and torch finds no CUDA device; use 'cpu'")
         self._job, self._config, self._ranks = job, config, job.ranks
         self._budget, self._schedule = config.budget, config.schedule
-        self._batches = BatchStream(
-            job.train_view,
-            batch_size=config.batch_size,
-            window_batches=config.window_batches,
-            seed=config.seed,
-        )
+        self._batches = open_batches(job.train_view, config)
         for view in job.train_view.parts.values():
             view.check_lengths(job.model.max_patches)
         self._evaluations = Evaluations(

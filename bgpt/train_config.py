@@ -30,6 +30,10 @@ class TrainConfig:
     batch_size: int = 24
     window_batches: int = 32
     """Batches whose samples are sorted by length among themselves; 1: no bucketing."""
+    curriculum_steps: int = 0
+    """So many first steps train on short samples, of growing length (`bgpt.curriculum`)."""
+    curriculum_from: float = 0.05
+    """Share of the samples, the shortest, that the curriculum begins with."""
     directions: dict[str, float] = field(default_factory=dict[str, float])
     """Conversion only: direction (`abc-to-midi`, `midi-to-abc`) -> weight."""
     loss: LossRegion = "target"
@@ -89,7 +93,9 @@ class TrainConfig:
             )
         if self.train_samples is not None and self.train_samples < 1:
             raise ValueError(f"train_samples must be at least 1, not {self.train_samples}")
-        for name in ("eval_samples", "workers"):
+        if not 0 < self.curriculum_from <= 1:
+            raise ValueError(f"curriculum_from must be in (0, 1], not {self.curriculum_from}")
+        for name in ("eval_samples", "workers", "curriculum_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         _ = self.budget, self.schedule

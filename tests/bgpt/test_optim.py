@@ -105,6 +105,7 @@ def test_muon_takes_hidden_matrices_only() -> None:
         "byte_level.from_patch.bias",
         "byte_level.prev_patch.bias",
         "byte_level.source_patch.bias",
+        "byte_level.source_sharpness",
     }
 
 
