@@ -88,7 +88,7 @@ def test_every_stage_of_the_line_is_checked() -> None:
 
 
 def test_every_task_has_a_run_metrics_and_curves() -> None:
-    assert set(PARAMS["models"]) <= set(PARAMS["runs"]) <= set(PARAMS["tasks"])
+    assert set(PARAMS["models"]) <= set(PARAMS["runs"]) & set(PARAMS["tasks"])
     plotted = [path for plot in LINE["plots"] for values in plot.values() for path in values["y"]]
     for task, about in PARAMS["tasks"].items():
         assert about["corpus"] in PARAMS["corpora"]
@@ -98,4 +98,5 @@ def test_every_task_has_a_run_metrics_and_curves() -> None:
             assert PARAMS["models"][task]["corpus"] == about["corpus"]
         if task in PARAMS["runs"]:
             assert PARAMS["runs"][task]["corpus"] == about["corpus"]
-    assert {about["corpus"] for about in PARAMS["tasks"].values()} == set(PARAMS["corpora"])
+    readers = [*PARAMS["tasks"].values(), *PARAMS["runs"].values()]
+    assert {about["corpus"] for about in readers} == set(PARAMS["corpora"])
