@@ -20,6 +20,7 @@ ENTRIES = {
     "baselines": ["benchmarks.answering", "benchmarks.baselines.catalogue"],
     "predict": ["benchmarks.answering", "bgpt.byte_model"],
     "score": ["benchmarks.scorer", "benchmarks.submission", "benchmarks.report"],
+    "compress": ["benchmarks.compression", "benchmarks.samples"],
     "leaderboard": ["benchmarks.leaderboard.site"],
 }
 # The model's door is reached in `predict` only; a corpus is read, not built, right of `corpus`.
