@@ -55,6 +55,10 @@ class Gradients:
             unused = model.config.source_attention
             self._loss = DistributedDataParallel(self._loss, find_unused_parameters=unused)
 
+    def close(self) -> None:
+        """Let go of what the ranks share, even where an error's traceback holds this object."""
+        self._loss = nn.Module()
+
     def fill(self, share: Prepared) -> BatchSums:
         """Add the gradient of the global batch's mean loss to every parameter."""
         ranks, parts = self._ranks, share.parts

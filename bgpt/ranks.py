@@ -9,6 +9,7 @@ waits for another. Rank 0 alone writes. Weights are whole on every rank, or in p
 (`bgpt.sharding`); the largest preset, whole, with its optimizer's state, takes less than 2 GB.
 """
 
+import gc
 import json
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -168,6 +169,9 @@ def open_ranks(device: Literal["cpu", "cuda"], *, is_sharded: bool = False) -> G
             is_sharded=is_sharded,
         )  # fmt: skip
     finally:
+        # What holds the group, such as DistributedDataParallel, sits in cycles of references. Freed
+        # after the group's end it waits for a thread of it for ever, when the process exits.
+        gc.collect()
         dist.destroy_process_group()
 
 

@@ -142,6 +142,7 @@ class _Trainer:
     def close(self) -> None:
         """End the loader's workers and bring the metrics to disk."""
         self._loader.close()
+        self._gradients.close()
         if self._log is not None:
             self._log.close()
 
