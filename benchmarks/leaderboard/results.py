@@ -32,6 +32,7 @@ KEY_METRICS = (
     "free_running_trace_accuracy",
     "free_running_note_f1",
     "free_running_file_accuracy",
+    "free_running_file_accuracy_true_lengths",
 )
 """Columns of the short table."""
 _SHOWN_WHOLE = {"cpu-toy"}
