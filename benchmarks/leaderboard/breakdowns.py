@@ -7,7 +7,7 @@ instruction set.
 from typing import Final
 
 from benchmarks.leaderboard.data import Entry, PartScore
-from benchmarks.leaderboard.markup import Markup, tag
+from benchmarks.leaderboard.markup import Markup, scrolling, tag
 from benchmarks.leaderboard.number_text import value_text
 from benchmarks.leaderboard.tables import Standing
 
@@ -81,8 +81,7 @@ def _table(kind: str, entry: Entry, reference: Entry | None) -> Markup:
         tag("th", reference.name, scope="col", class_="num") if reference else None,
     )
     rows = [_row(score, beside.get(score.name), reference is not None) for score in scores]
-    return tag(
-        "div",
+    return scrolling(
         tag(
             "table",
             tag("caption", caption),
@@ -90,10 +89,7 @@ def _table(kind: str, entry: Entry, reference: Entry | None) -> Markup:
             tag("tbody", *rows),
             class_="instructions",
         ),
-        class_="scroll",
-        role="region",
-        aria_label=f"Accuracy by {kind}, {entry.name}",
-        tabindex="0",
+        f"Accuracy by {kind}, {entry.name}",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.leaderboard.markup import Markup, tag
+from benchmarks.leaderboard.markup import Markup, scrolling, tag
 from benchmarks.leaderboard.number_text import NOT_DEFINED
 from benchmarks.strict_json import (
     JsonObject,
@@ -118,8 +118,7 @@ def _table(result: CompressionResult) -> Markup:
         *(tag("th", name, scope="col", class_="num") for name in heads),
     )
     label = f"Compressed sizes, {result.task}, {result.model}"
-    return tag(
-        "div",
+    return scrolling(
         tag(
             "table",
             tag("caption", f"{result.files:,} test files. {say} ones; {kept}"),
@@ -127,10 +126,7 @@ def _table(result: CompressionResult) -> Markup:
             tag("tbody", *rows),
             class_="machines",
         ),
-        class_="scroll",
-        role="region",
-        aria_label=label,
-        tabindex="0",
+        label,
     )
 
 

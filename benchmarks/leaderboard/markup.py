@@ -72,6 +72,11 @@ def tag(name: str, *children: str | None, **attributes: str | float | bool | Non
     return Markup(f"<{head}>{join(*children)}</{name}>")
 
 
+def scrolling(content: Markup, label: str) -> Markup:
+    """Return what may be wider than the page in a region of its own, named for a screen reader."""
+    return tag("div", content, class_="scroll", role="region", aria_label=label, tabindex="0")
+
+
 def json_block(value: object) -> Markup:
     """Return `value` as JSON that may stand inside a script element.
 

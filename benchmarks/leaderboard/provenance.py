@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from benchmarks.leaderboard.data import Entry
-from benchmarks.leaderboard.markup import Markup, join, tag
+from benchmarks.leaderboard.markup import Markup, join, scrolling, tag
 from benchmarks.leaderboard.tables import Standing
 
 
@@ -38,18 +38,14 @@ def provenance(board: Standing) -> Markup | None:
         tag("dl", *(join(tag("dt", k), tag("dd", tag("code", v))) for k, v in common.items()))
         if common
         else None,
-        tag(
-            "div",
+        scrolling(
             tag(
                 "table",
                 tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
                 tag("tbody", *rows),
                 class_="provenance",
             ),
-            class_="scroll",
-            role="region",
-            aria_label=f"Provenance of the entries, {board.task.name}",
-            tabindex="0",
+            f"Provenance of the entries, {board.task.name}",
         ),
     )
 

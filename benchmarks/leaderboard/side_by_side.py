@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.leaderboard.columns import column
-from benchmarks.leaderboard.markup import Markup, tag
+from benchmarks.leaderboard.markup import Markup, scrolling, tag
 from benchmarks.leaderboard.number_text import NOT_DEFINED, stderr_text, value_text
 from benchmarks.leaderboard.tables import Standing
 
@@ -70,8 +70,7 @@ def side_by_side(tasks: Sequence[Standing]) -> Markup | None:
     return tag(
         "section",
         tag("h2", "Machines side by side"),
-        tag(
-            "div",
+        scrolling(
             tag(
                 "table",
                 tag(
@@ -81,10 +80,7 @@ def side_by_side(tasks: Sequence[Standing]) -> Markup | None:
                 tag("tbody", *rows),
                 class_="machines",
             ),
-            class_="scroll",
-            role="region",
-            aria_label="Machines side by side",
-            tabindex="0",
+            "Machines side by side",
         ),
         id="machines",
     )

@@ -15,7 +15,7 @@ from benchmarks.explaining.explanation import (
     around_mark,
 )
 from benchmarks.explaining.text import MODES, byte_text, columns_of, share
-from benchmarks.leaderboard.markup import Markup, join, tag
+from benchmarks.leaderboard.markup import Markup, join, scrolling, tag
 from benchmarks.leaderboard.tables import Standing
 
 ROWS: Final = 12
@@ -121,8 +121,7 @@ def _table(explanation: Explanation, table: PartTable) -> Markup:
     if left:
         rest = share(sum(row.wrong_bytes for row in left), wrong_bytes)
         caption += f" {len(left)} further parts hold {rest} of the errors."
-    return tag(
-        "div",
+    return scrolling(
         tag(
             "table",
             tag("caption", caption),
@@ -130,10 +129,7 @@ def _table(explanation: Explanation, table: PartTable) -> Markup:
             tag("tbody", *rows),
             class_="instructions parts",
         ),
-        class_="scroll",
-        role="region",
-        aria_label=f"Errors by {table.name}, {explanation.submission.name}",
-        tabindex="0",
+        f"Errors by {table.name}, {explanation.submission.name}",
     )
 
 
@@ -184,13 +180,9 @@ def _trace(key: str, lines: Sequence[TraceLine]) -> Markup:
         )
         for line in lines
     ]
-    return tag(
-        "div",
+    return scrolling(
         tag("table", tag("thead", head), tag("tbody", *rows), class_="instructions trace"),
-        class_="scroll",
-        role="region",
-        aria_label=f"Trace of {key} around its first wrong byte",
-        tabindex="0",
+        f"Trace of {key} around its first wrong byte",
     )
 
 
